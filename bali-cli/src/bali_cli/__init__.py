@@ -1,0 +1,3 @@
+"""The `bali` command: development tools for services written with bali-core."""
+
+from __future__ import annotations
