@@ -1,0 +1,137 @@
+"""Declaring the operations of a resource."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from bali.errors import ConfigurationError
+from bali.resources.permissions import PermissionLike
+
+__all__ = ["ActionOptions", "action", "action_options", "place_of"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ATTRIBUTE = "__bali_action__"
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionOptions:
+    """What `@action` was told; see there."""
+
+    detail: bool = False
+    methods: tuple[str, ...] = ("GET",)
+    rpc_name: str | None = None
+    http_only: bool = False
+    rpc_only: bool = False
+    permission_classes: Sequence[PermissionLike] | None = None
+    path: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@overload
+def action(function: F, /) -> F: ...
+
+
+@overload
+def action(
+    *,
+    detail: bool = False,
+    methods: Sequence[str] = ("get",),
+    rpc_name: str | None = None,
+    http_only: bool = False,
+    rpc_only: bool = False,
+    permission_classes: Sequence[PermissionLike] | None = None,
+    path: str | None = None,
+    tags: Sequence[str] = (),
+) -> Callable[[F], F]: ...
+
+
+def action(
+    function: Any = None,
+    /,
+    *,
+    detail: bool = False,
+    methods: Sequence[str] = ("get",),
+    rpc_name: str | None = None,
+    http_only: bool = False,
+    rpc_only: bool = False,
+    permission_classes: Sequence[PermissionLike] | None = None,
+    path: str | None = None,
+    tags: Sequence[str] = (),
+) -> Any:
+    """Offer a method of a resource as an operation on both protocols.
+
+    `detail`: it concerns one item; the method takes its key as `pk` and the path is
+    `/users/{id}/{name}` instead of `/users/{name}`. `methods`: HTTP methods, GET by default; with
+    GET and DELETE the arguments come from the query string, else from the JSON body.
+    `rpc_name`: the gRPC method's name instead of the derived one. `http_only`, `rpc_only`: leave
+    the other protocol out. `permission_classes`: instead of the resource's. `path`: the last part
+    of the HTTP path instead of the method's name. `tags`: for the API documentation.
+
+    The method may be `def` (runs in a worker thread), `async def`, or a generator of either kind,
+    which is a stream: server-sent events or NDJSON over HTTP, server streaming over gRPC. Its
+    annotations are its contract. `schema_in` is the body; other parameters are single values.
+
+    Only annotates: the method itself is returned, and nothing is registered.
+    """
+    options = ActionOptions(
+        detail=detail,
+        methods=(methods,) if isinstance(methods, str) else tuple(methods),
+        rpc_name=rpc_name,
+        http_only=http_only,
+        rpc_only=rpc_only,
+        permission_classes=permission_classes,
+        path=path,
+        tags=tuple(tags),
+    )
+
+    def annotate(target: F) -> F:
+        setattr(target, _ATTRIBUTE, _checked(options, target))
+        return target
+
+    return annotate if function is None else annotate(function)
+
+
+def action_options(function: Any) -> ActionOptions | None:
+    """Return what `@action` said about a function, None when it is no action."""
+    options = getattr(function, _ATTRIBUTE, None)
+    return options if isinstance(options, ActionOptions) else None
+
+
+def place_of(target: Any) -> str:
+    """Return "module.Class.method (file:line)" of a function or class, for messages."""
+    name = f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', target)}"
+    try:
+        line = inspect.getsourcelines(target)[1]
+        return f"{name} ({inspect.getsourcefile(target)}:{line})"
+    except (OSError, TypeError):
+        return name
+
+
+def _checked(options: ActionOptions, function: Any) -> ActionOptions:
+    where = place_of(function)
+    if options.http_only and options.rpc_only:
+        raise ConfigurationError(
+            f"{where}: http_only and rpc_only together leave no protocol; drop one of them"
+        )
+    methods = tuple(method.upper() for method in options.methods)
+    unknown = [method for method in methods if method not in _METHODS]
+    if unknown or not methods:
+        raise ConfigurationError(
+            f"{where}: HTTP method {', '.join(unknown) or '(none)'} is not possible; "
+            f"use {', '.join(sorted(_METHODS))}"
+        )
+    return ActionOptions(
+        detail=options.detail,
+        methods=methods,
+        rpc_name=options.rpc_name,
+        http_only=options.http_only,
+        rpc_only=options.rpc_only,
+        permission_classes=options.permission_classes,
+        path=options.path,
+        tags=options.tags,
+    )

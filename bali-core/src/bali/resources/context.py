@@ -1,0 +1,116 @@
+"""What is known about one call besides its arguments."""
+
+from __future__ import annotations
+
+import contextvars
+import datetime
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from bali.resources.spec import ActionSpec
+
+__all__ = [
+    "Authenticator",
+    "Call",
+    "Context",
+    "Principal",
+    "ProtocolName",
+    "current_context",
+    "new_request_id",
+]
+
+ProtocolName: TypeAlias = Literal["local", "rest", "grpc", "connect", "grpc-web"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who is calling: a stable `id`, what they were granted, and what else their proof says."""
+
+    id: str
+    scopes: frozenset[str] = frozenset()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Context:
+    """The circumstances of one call; an action sees it as `self.context`.
+
+    `metadata`: HTTP headers or gRPC metadata, keys in lower case; values that are binary on the
+    wire (`*-bin`) are bytes. `deadline_monotonic`: when the caller stops waiting, on the clock of
+    `time.monotonic()`, None for never. `peer`: the client's address as `host:port`, "" when
+    unknown. `response_metadata`: headers (gRPC: initial metadata) to send with the answer.
+    """
+
+    operation: str = ""
+    protocol: ProtocolName = "local"
+    metadata: Mapping[str, str | bytes] = field(default_factory=dict)
+    principal: Principal | None = None
+    deadline_monotonic: float | None = None
+    request_id: str = ""
+    peer: str = ""
+    response_metadata: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.request_id:
+            self.request_id = new_request_id()
+
+    @property
+    def deadline(self) -> datetime.datetime | None:
+        """When the caller stops waiting, as an aware time in UTC; None for never."""
+        remaining = self.time_remaining_seconds
+        if remaining is None:
+            return None
+        return datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=remaining)
+
+    @property
+    def time_remaining_seconds(self) -> float | None:
+        """How long the caller still waits, at least 0; None without a deadline."""
+        if self.deadline_monotonic is None:
+            return None
+        return max(0.0, self.deadline_monotonic - time.monotonic())
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Call:
+    """One call of one action: what an adapter hands to the pipeline.
+
+    `arguments` are the fields of the request, by wire name, as the protocol gave them: parsed JSON
+    and query strings from REST, Python values from protobuf. A field that was not sent is absent.
+    """
+
+    spec: ActionSpec
+    arguments: Mapping[str, Any]
+    context: Context
+
+
+class Authenticator(Protocol):
+    """Finds out who is calling."""
+
+    async def authenticate(self, context: Context) -> Principal | None:
+        """Return the caller; None when the call carries no credentials.
+
+        Raises `Unauthenticated` when it carries credentials that are not accepted.
+        """
+
+
+_context: contextvars.ContextVar[Context | None] = contextvars.ContextVar(
+    "bali_context", default=None
+)
+
+
+def current_context() -> Context | None:
+    """Return the context of the call that this task or worker thread serves, None outside one."""
+    return _context.get()
+
+
+def enter_context(context: Context | None) -> None:
+    """Make `context` the current one of this task."""
+    _context.set(context)
+
+
+def new_request_id() -> str:
+    """Return a fresh identifier of a call: 32 hexadecimal digits."""
+    return uuid.uuid4().hex

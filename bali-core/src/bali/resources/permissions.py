@@ -1,0 +1,177 @@
+"""Who may do what: permission classes, enforced by the pipeline on every protocol.
+
+```python
+class UserResource(ModelResource):
+    permission_classes = [IsAuthenticated & ~IsSuspended | HasScope("users.read")]
+```
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABCMeta, abstractmethod
+from collections.abc import Awaitable, Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
+
+from bali.errors import ConfigurationError, PermissionDenied, Unauthenticated
+
+if TYPE_CHECKING:
+    from bali.resources.context import Context
+
+__all__ = [
+    "AllowAny",
+    "BasePermission",
+    "HasScope",
+    "IsAuthenticated",
+    "Permission",
+    "PermissionLike",
+    "authorize",
+    "permissions_of",
+]
+
+
+class _Composable:
+    """Gives `& | ~` to permission classes and to their instances alike."""
+
+    def __and__(self, other: Any) -> Permission:
+        return _All(_instance(self), _instance(other))
+
+    def __or__(self, other: Any) -> Permission:
+        return _Any(_instance(self), _instance(other))
+
+    def __invert__(self) -> Permission:
+        return _Not(_instance(self))
+
+
+class _PermissionType(_Composable, ABCMeta):
+    """The type of permission classes; `A | B` on two classes is a permission; `A | None` is still a type."""
+
+    def __or__(cls, other: Any) -> Any:
+        if isinstance(other, (Permission, _PermissionType)):
+            return _Any(_instance(cls), _instance(other))
+        return type.__or__(cls, other)
+
+
+class Permission(_Composable, metaclass=_PermissionType):
+    """A rule about a call. Subclass it and write `has_permission`, sync or async."""
+
+    @abstractmethod
+    def has_permission(self, context: Context) -> bool | Awaitable[bool]:
+        """Tell whether the call may go on; `context.principal` is None for an anonymous caller."""
+
+
+#: The name that the first bali and Django REST framework use.
+BasePermission = Permission
+PermissionLike: TypeAlias = Union[Permission, type[Permission]]  # noqa: UP007 - `|` composes
+
+
+class AllowAny(Permission):
+    """Everybody, also without credentials: marks an operation as public."""
+
+    def has_permission(self, context: Context) -> bool:
+        """Return True."""
+        del context
+        return True
+
+
+class IsAuthenticated(Permission):
+    """Whoever has proved who they are."""
+
+    def has_permission(self, context: Context) -> bool:
+        """Tell whether the call has a principal."""
+        return context.principal is not None
+
+
+class HasScope(Permission):
+    """Callers who were granted every one of these scopes (RFC 6749 section 3.3)."""
+
+    def __init__(self, *scopes: str) -> None:
+        self.scopes = frozenset(scopes)
+
+    def has_permission(self, context: Context) -> bool:
+        """Tell whether the principal has all the scopes."""
+        return context.principal is not None and self.scopes <= context.principal.scopes
+
+    def __repr__(self) -> str:
+        return f"HasScope({', '.join(map(repr, sorted(self.scopes)))})"
+
+
+class _All(Permission):
+    def __init__(self, *parts: Permission) -> None:
+        self.parts = parts
+
+    async def has_permission(self, context: Context) -> bool:
+        for part in self.parts:
+            if not await _verdict(part, context):
+                return False
+        return True
+
+    def __repr__(self) -> str:
+        return f"({' & '.join(map(_name, self.parts))})"
+
+
+class _Any(Permission):
+    def __init__(self, *parts: Permission) -> None:
+        self.parts = parts
+
+    async def has_permission(self, context: Context) -> bool:
+        for part in self.parts:
+            if await _verdict(part, context):
+                return True
+        return False
+
+    def __repr__(self) -> str:
+        return f"({' | '.join(map(_name, self.parts))})"
+
+
+class _Not(Permission):
+    def __init__(self, part: Permission) -> None:
+        self.part = part
+
+    async def has_permission(self, context: Context) -> bool:
+        return not await _verdict(self.part, context)
+
+    def __repr__(self) -> str:
+        return f"~{_name(self.part)}"
+
+
+def permissions_of(declared: Iterable[PermissionLike], *, where: str) -> tuple[Permission, ...]:
+    """Return instances of the declared permissions; `where` names the declaration in an error."""
+    if isinstance(declared, (Permission, type)) or not isinstance(declared, Iterable):
+        raise ConfigurationError(
+            f"{where}: permission_classes must be a list of permissions, found {declared!r}; "
+            f"write permission_classes = [...]"
+        )
+    return tuple(_instance(item, where) for item in declared)
+
+
+async def authorize(permissions: tuple[Permission, ...], context: Context) -> None:
+    """Return when every permission says yes.
+
+    Raises `Unauthenticated` for an anonymous caller and `PermissionDenied` for a known one.
+    """
+    for permission in permissions:
+        if not await _verdict(permission, context):
+            raise (Unauthenticated if context.principal is None else PermissionDenied)()
+
+
+async def _verdict(permission: Permission, context: Context) -> bool:
+    verdict = permission.has_permission(context)
+    if inspect.isawaitable(verdict):
+        verdict = await verdict
+    return bool(verdict)
+
+
+def _instance(item: Any, where: str = "a permission expression") -> Permission:
+    if isinstance(item, Permission):
+        return item
+    if isinstance(item, _PermissionType):
+        return cast("Permission", item())
+    raise ConfigurationError(
+        f"{where}: {item!r} is not a permission; use a subclass of bali.Permission"
+    )
+
+
+def _name(permission: Permission) -> str:
+    shown = repr(permission)
+    return type(permission).__name__ if shown.startswith("<") else shown

@@ -1,0 +1,160 @@
+"""The request models that the standard actions share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic.fields import FieldInfo
+
+from bali.resources.store import ListQuery
+from bali.schemas import Scalar, ScalarKind
+
+__all__ = [
+    "DEFAULT_PAGE_SIZE",
+    "MAX_FILTER_ITEMS",
+    "MAX_FILTER_LENGTH",
+    "MAX_PAGE_SIZE",
+    "FieldMask",
+    "ListRequest",
+    "input_model",
+    "output_only_names",
+    "schema_of_input",
+]
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1000
+MAX_FILTER_LENGTH = 1000
+MAX_FILTER_ITEMS = 1000
+_MAX_SKIP = 2**31 - 1
+
+#: The names of the first bali, and the ones they stand for.
+_FORMER_NAMES = {"limit": "page_size", "offset": "skip", "ordering": "order_by"}
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        return _split(value[0])
+    return value
+
+
+#: Paths of fields (AIP-161): a list of strings, or one string with commas.
+FieldMask = Annotated[list[str], BeforeValidator(_split), Scalar(ScalarKind.FIELD_MASK)]
+
+
+class ListRequest(BaseModel):
+    """What a list call may say (AIP-132, AIP-158).
+
+    `limit`, `offset` and `ordering` are accepted for `page_size`, `skip` and `order_by`. Declared
+    filters are fields of their own in the request, and together are `filters` here.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    default_page_size: ClassVar[int] = DEFAULT_PAGE_SIZE
+
+    page_size: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_PAGE_SIZE,
+        description="How many items to return at most; 0 or absent for the default.",
+    )
+    page_token: str = Field(
+        default="", max_length=4096, description="`next_page_token` of the page before."
+    )
+    skip: int = Field(
+        default=0, ge=0, le=_MAX_SKIP, description="How many items to pass over first."
+    )
+    order_by: str = Field(
+        default="",
+        max_length=MAX_FILTER_LENGTH,
+        description='Fields to sort by, as in "age desc, username".',
+    )
+    with_total: bool = Field(default=False, description="Count the items on all pages.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_names(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not (_FORMER_NAMES.keys() & data.keys()):
+            return data
+        data = dict(data)
+        for former, name in _FORMER_NAMES.items():
+            if former in data:
+                data.setdefault(name, data.pop(former))
+        return data
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The declared filters that were given, by name."""
+        return {
+            name: value
+            for name in type(self).model_fields.keys() - ListRequest.model_fields.keys()
+            if (value := getattr(self, name)) is not None
+        }
+
+    @property
+    def limit(self) -> int:
+        """How many items to return at most."""
+        return self.page_size or self.default_page_size
+
+    @property
+    def offset(self) -> int:
+        """How many items to pass over first."""
+        return self.skip
+
+    @property
+    def ordering(self) -> str:
+        """The fields to sort by."""
+        return self.order_by
+
+    def query(self) -> ListQuery:
+        """Return the same as a store takes it."""
+        return ListQuery(
+            page_size=self.limit,
+            page_token=self.page_token,
+            skip=self.skip,
+            order_by=self.order_by,
+            with_total=self.with_total,
+            filters=self.filters,
+        )
+
+
+def output_only_names(schema: type[BaseModel]) -> frozenset[str]:
+    """Return the wire names of the fields that only the service sets (`readOnly`)."""
+    return frozenset(
+        info.alias or name for name, info in schema.model_fields.items() if _is_output_only(info)
+    )
+
+
+def input_model(schema: type[BaseModel], name: str, *, is_partial: bool) -> type[BaseModel]:
+    """Return the model that validates the body of a create or an update.
+
+    It is a subclass of `schema`, so its validators run too; unknown fields are refused. Output-only
+    fields may be absent, and with `is_partial` every field may: what was sent is
+    `model_fields_set`.
+    """
+    changed: dict[str, Any] = {}
+    for field_name, info in schema.model_fields.items():
+        if info.is_required() and (is_partial or _is_output_only(info)):
+            optional = info._copy()  # noqa: SLF001 - pydantic's own way to reuse a FieldInfo
+            optional.default = None
+            changed[field_name] = (info.annotation, optional)
+    # A subclass configuration cannot be passed along with a base, so a base carries it.
+    base = type(name, (schema,), {"model_config": ConfigDict(extra="forbid", title=name),
+                                  "__module__": schema.__module__})
+    model = create_model(name, __base__=base, __module__=schema.__module__, **changed)
+    model.__input_of__ = schema  # type: ignore[attr-defined]  # read by `schema_of_input`
+    return model
+
+
+def schema_of_input(model: type[BaseModel]) -> type[BaseModel]:
+    """Return the schema that `input_model` was given."""
+    schema: type[BaseModel] = model.__dict__["__input_of__"]
+    return schema
+
+
+def _is_output_only(info: FieldInfo) -> bool:
+    extra = info.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("readOnly", False))

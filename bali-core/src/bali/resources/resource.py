@@ -1,0 +1,188 @@
+"""Resource: the operations that a service offers to others."""
+
+from __future__ import annotations
+
+from abc import ABCMeta
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from bali.errors import ConfigurationError, Unimplemented
+from bali.resources.action import action, action_options, place_of
+from bali.resources.context import Context, Principal
+from bali.resources.naming import kebab, pluralise, snake
+from bali.resources.permissions import PermissionLike
+from bali.resources.requests import ListRequest
+from bali.resources.servicer import ServicerResource
+from bali.resources.store import Page, Store, Stored
+
+__all__ = ["STANDARD_ACTIONS", "ModelResource", "Resource"]
+
+STANDARD_ACTIONS = ("list", "get", "create", "update", "delete")
+
+
+class _Namespace(dict[str, Any]):
+    """The body of a resource class while it is read: refuses a second action of one name."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        former = self.get(name)
+        if former is not None and action_options(former) and action_options(value):
+            raise ConfigurationError(
+                f"two actions are named {name!r}: {place_of(former)} and {place_of(value)}; "
+                "rename one of them"
+            )
+        super().__setitem__(name, value)
+
+
+class ResourceType(ABCMeta):
+    """The type of resource classes."""
+
+    @classmethod
+    def __prepare__(cls, *_args: Any, **_kwargs: Any) -> dict[str, object]:
+        """Return the mapping that the class body fills."""
+        return _Namespace()
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make an object for one call.
+
+        With a gRPC request, its context and a response message type, as a hand-written servicer
+        does it, the result is bound to them: its actions take no arguments.
+        """
+        response = args[2] if len(args) > 2 else kwargs.get("response_message")  # noqa: PLR2004
+        if response is None:
+            return super().__call__(*args, **kwargs)
+        request = args[0] if args else kwargs.get("request")
+        context = args[1] if len(args) > 1 else kwargs.get("context")
+        return ServicerResource(cls, request, context, response)
+
+
+class Resource(metaclass=ResourceType):
+    """A set of operations on one kind of thing. An object of it serves exactly one call.
+
+    Set `schema` (and `model`, or a schema made by `model_to_schema`) to get `list`, `get`,
+    `create`, `update` and `delete`; add methods marked with `@action`. A standard action is
+    changed by overriding it and calling `super()`.
+    """
+
+    #: The singular name, "user"; derived from `UserResource` when absent.
+    name: ClassVar[str | None] = None
+    #: The plural, "users"; derived when absent.
+    plural: ClassVar[str | None] = None
+    #: The HTTP path below the root, "users"; the plural when absent.
+    http_endpoint: ClassVar[str | None] = None
+    #: The pydantic model of one item.
+    schema: ClassVar[type[BaseModel] | None] = None
+    #: The database model, for the standard actions.
+    model: ClassVar[Any] = None
+    #: Filters of list: "username", "age__gte".
+    filters: ClassVar[Sequence[str]] = ()
+    #: Rules that every call must satisfy, on every protocol.
+    permission_classes: ClassVar[Sequence[PermissionLike]] = ()
+    #: Which of the standard actions are offered; all when absent.
+    actions: ClassVar[Sequence[str] | None] = None
+    #: Items per page when the caller does not say; None for 50.
+    page_size: ClassVar[int | None] = None
+
+    def __init__(self, request: Any = None, context: Context | None = None) -> None:
+        self.request = request
+        self.context = context if context is not None else Context()
+
+    @property
+    def auth(self) -> Principal | None:
+        """Who is calling, None for an anonymous caller."""
+        return self.context.principal
+
+    @property
+    def store(self) -> Store:
+        """Where the model lives."""
+        store = type(self).find_store()
+        if store is None:
+            raise Unimplemented(
+                f"{type(self).__name__} has no model: set `model`, or write the action"
+            )
+        return store
+
+    @classmethod
+    def find_store(cls) -> Store | None:
+        """Return where the model lives, None for a resource without one."""
+        model = cls.model if cls.model is not None else getattr(cls.schema, "__model__", None)
+        return model.__store__ if isinstance(model, Stored) else None
+
+    @classmethod
+    def singular_name(cls) -> str:
+        """Return the name of one item, "order_item"."""
+        if cls.name:
+            return snake(cls.name)
+        stem = cls.__name__
+        for suffix in ("ModelResource", "Resource"):
+            if stem.endswith(suffix) and stem != suffix:
+                stem = stem.removesuffix(suffix)
+                break
+        return snake(stem)
+
+    @classmethod
+    def plural_name(cls) -> str:
+        """Return the name of many items, "order_items"."""
+        return snake(cls.plural) if cls.plural else pluralise(cls.singular_name())
+
+    @classmethod
+    def endpoint(cls) -> str:
+        """Return the HTTP path of the collection, "/order-items"."""
+        return "/" + (cls.http_endpoint or kebab(cls.plural_name())).strip("/")
+
+    @classmethod
+    def action_name(cls, name: str) -> str | None:
+        """Return the action that a method name means, None when it is none.
+
+        The names of the first bali are known: `get_users` is `list`, `get_user` is `get`, and
+        `create_user`, `update_user`, `delete_user` are what they say.
+        """
+        if action_options(getattr(cls, name, None)):
+            return name
+        return cls._former_names().get(name)
+
+    @classmethod
+    def _former_names(cls) -> Mapping[str, str]:
+        singular, plural = cls.singular_name(), cls.plural_name()
+        return {
+            f"list_{plural}": "list",
+            f"get_{singular}": "get",
+            f"get_{plural}": "list",
+            **{f"{verb}_{singular}": verb for verb in ("create", "update", "delete")},
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        standard = None if name.startswith("_") else type(self)._former_names().get(name)
+        if standard is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self, standard)
+
+    @action(methods=["get"])
+    async def list(self, schema_in: ListRequest) -> Page[Any]:
+        """Return one page of items."""
+        return await self.store.list(schema_in.query())
+
+    @action(detail=True, methods=["get"])
+    async def get(self, pk: Any) -> Any:
+        """Return one item."""
+        return await self.store.get(pk)
+
+    @action(methods=["post"])
+    async def create(self, schema_in: Any) -> Any:
+        """Store a new item and return it."""
+        return await self.store.create(schema_in.model_dump(exclude_unset=True))
+
+    @action(detail=True, methods=["patch"])
+    async def update(self, pk: Any, schema_in: Any) -> Any:
+        """Change the given fields of an item and return it."""
+        return await self.store.update(pk, schema_in.model_dump(exclude_unset=True))
+
+    @action(detail=True, methods=["delete"])
+    async def delete(self, pk: Any) -> None:
+        """Remove an item."""
+        await self.store.delete(pk)
+
+
+class ModelResource(Resource):
+    """A resource over a database model: set `model`; the schema follows from it."""

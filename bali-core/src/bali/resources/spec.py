@@ -1,0 +1,113 @@
+"""What the collector finds out about resources, as frozen tables for the adapters."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from bali.resources.permissions import Permission
+from bali.schemas import Record
+
+__all__ = ["ActionSpec", "HttpBinding", "Kind", "ResourceSpec", "Wrap"]
+
+
+class Kind(enum.Enum):
+    """The standard actions (AIP-131 to 135), and everything else."""
+
+    LIST = "list"
+    GET = "get"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    CUSTOM = "custom"
+
+
+class Wrap(enum.Enum):
+    """How the value that an action returns becomes the response message.
+
+    `NONE`: it is the message. `EMPTY`: there is none (`google.protobuf.Empty`, `{}`).
+    `ITEMS`: a list, as `{items}`. `PAGE`: a `Page`, as `{items, next_page_token, total}`.
+    `RESULT`: a single value or a dict, as `{result}`.
+    """
+
+    NONE = "none"
+    EMPTY = "empty"
+    ITEMS = "items"
+    PAGE = "page"
+    RESULT = "result"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpBinding:
+    """One HTTP method and path of an action, in the sense of google.api.http (AIP-127).
+
+    `path` starts with "/" and may contain "{id}". `body` is "*" when the JSON body holds every
+    field that the path does not, the name of one request field when the body is that field, and
+    None when fields come from the query string.
+    """
+
+    method: str
+    path: str
+    body: str | None
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ActionSpec:
+    """One operation of one resource, as every adapter needs it.
+
+    `request` is the shape of the request on the wire. It is validated in two parts: `parameters`
+    (path id, scalar arguments, list arguments), and `body`, which is the request field
+    `body_field` or, when that is None, every request field that `parameters` lacks.
+    `response` is the shape of the response message (of one item when `is_streaming`), None for an
+    empty one; `response_model` is the pydantic model that the pipeline's result is an instance of.
+    `place` is "module.Class.method (file:line)", for messages.
+    """
+
+    name: str
+    operation: str
+    kind: Kind
+    resource: type[Any]
+    function_name: str
+    place: str
+    is_detail: bool
+    is_async: bool
+    is_streaming: bool
+    bindings: tuple[HttpBinding, ...]
+    rpc_name: str | None
+    request: Record
+    parameters: type[BaseModel] | None
+    body: type[BaseModel] | None
+    body_field: str | None
+    response: Record | None
+    response_model: type[BaseModel] | None
+    wrap: Wrap
+    permissions: tuple[Permission, ...]
+    keyword_of_body: str | None = None
+    keyword_of_id: str | None = None
+    keywords: Mapping[str, str]
+    summary: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResourceSpec:
+    """One resource class with its names, its key and its operations in order of declaration."""
+
+    resource: type[Any]
+    singular: str
+    plural: str
+    path: str
+    place: str
+    record: Record | None
+    description: str
+    actions: tuple[ActionSpec, ...]
+
+    def action(self, name: str) -> ActionSpec | None:
+        """Return the action of this name, None when the resource has none."""
+        return next((spec for spec in self.actions if spec.name == name), None)
