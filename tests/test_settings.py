@@ -1,0 +1,37 @@
+"""Settings: where each is read from, and what is refused."""
+
+import pytest
+from pydantic import ValidationError
+
+from bali.settings import Settings, Stage
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [("DEV", Stage.DEV), ("production", Stage.PROD), (" Test ", Stage.TEST), ("staging", "staging")],
+)
+def test_the_stage_is_read_in_any_spelling(
+    monkeypatch: pytest.MonkeyPatch, text: str, stage: str
+) -> None:
+    monkeypatch.setenv("STAGE", text)
+    assert Settings().stage == stage
+
+
+def test_an_unknown_stage_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALI_STAGE", "moon")
+    with pytest.raises(ValidationError, match="moon"):
+        Settings()
+
+
+def test_the_usual_names_and_the_prefixed_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///a.db")
+    monkeypatch.setenv("BALI_PORT", "8123")
+    settings = Settings()
+    assert settings.database_url == "sqlite:///a.db"
+    assert settings.port == 8123
+
+
+def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALI_BACKEND_CORS_ORIGINS", "https://a.example, https://b.example,")
+    assert Settings().backend_cors_origins == ["https://a.example", "https://b.example"]
+    assert Settings(backend_cors_origins=["*"]).backend_cors_origins == ["*"]
