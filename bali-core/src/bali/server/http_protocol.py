@@ -1,0 +1,326 @@
+"""HTTP/1.1 with limits kept where the bytes arrive.
+
+uvicorn's protocol on httptools, with these rules added: the time and size of headers, the rate and
+size of bodies, the pace at which responses are taken, the number of requests on a connection and of
+requests sent ahead. What breaks a rule is refused with a problem document where a client can still
+read one, and the connection ends. Idle connections cost one timer each, set anew at most once per
+time-out; a request costs no timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from bali.errors import BaliError, DeadlineExceeded, InvalidArgument, ResourceExhausted, TooLarge
+from bali.server.disconnect import EXTENSION, DisconnectSignal
+from bali.server.options import Limits
+from bali.server.problems import problem_response, request_id_of
+
+__all__ = ["HttpProtocol"]
+
+#: How long a refused client may go on sending, so that it gets to read why (RFC 9112 section 9.6).
+_LINGER_SECONDS = 2.0
+#: The timer's period where no shorter time-out is set.
+_LONGEST_TICK_SECONDS = 10.0
+
+_IDLE, _HEADERS, _BODY = range(3)
+
+
+class RequestTimeout(DeadlineExceeded):
+    """The client took too long to send its request (HTTP 408)."""
+
+    default_reason = "REQUEST_TIMEOUT"
+    status_override = 408
+
+
+class HeadersTooLarge(ResourceExhausted):
+    """The headers of the request are larger than allowed (HTTP 431)."""
+
+    default_reason = "HEADERS_TOO_LARGE"
+    status_override = 431
+
+
+class _TimedFlow(FlowControl):
+    """Flow control that tells how long reading was paused, and when writing stopped."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: HttpProtocol) -> None:
+        super().__init__(transport)
+        self._protocol = protocol
+        self._paused_at = 0.0
+
+    def pause_reading(self) -> None:
+        if not self.read_paused:
+            self._paused_at = self._protocol.loop.time()
+        super().pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self._protocol.reading_resumed(self._paused_at)
+        super().resume_reading()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One HTTP/1.1 connection within `limits`."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: Limits,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.limits = limits
+        self.is_draining = False
+        self._signal = DisconnectSignal()
+        self._running: RequestResponseCycle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._refused = False
+        self._linger_until: float | None = None
+        # What is being received, since when, and how much of it has come.
+        self._phase = _IDLE
+        self._requests = 0
+        self._since = self.loop.time()
+        self._last_byte = self._since
+        self._header_bytes = 0
+        self._body_bytes = 0
+        # The response bytes last seen waiting for the client, and since when.
+        self._unsent = 0
+        self._unsent_since = self._since
+        timeouts = (
+            limits.header_timeout_seconds,
+            limits.body_timeout_seconds,
+            limits.write_timeout_seconds,
+        )
+        self._tick = min([_LONGEST_TICK_SECONDS, *(t for t in timeouts if t is not None)])
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
+        super().connection_made(transport)
+        self.flow = _TimedFlow(transport, self)
+        self._timer = self.loop.call_later(self._tick, self._check)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._signal.fire()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._stop_timer()
+        super().handle_websocket_upgrade()
+
+    def drain(self) -> None:
+        """Have every response that has not begun yet, and every later one, close the connection."""
+        self.is_draining = True
+        running = self._running
+        if running is not None and not running.response_started:
+            running.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close the connection when the request that it is carrying has been answered."""
+        self.drain()
+        if self._running is not None and not self._running.response_complete:
+            self._running.keep_alive = False
+        elif self._phase == _IDLE:
+            self.transport.close()
+
+    # Bytes in
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        now = self._last_byte = self.loop.time()
+        if self._phase == _IDLE:
+            self._enter(_HEADERS, now)
+        requests = self._requests
+        super().data_received(data)
+        if self._phase == _HEADERS and requests == self._requests and not self._refused:
+            self._header_bytes += len(data)
+            if self._header_bytes > self.limits.max_header_bytes:
+                self._refuse_headers()
+
+    def on_message_begin(self) -> None:
+        if self._refused:
+            return
+        super().on_message_begin()
+        self._requests += 1
+        self._enter(_HEADERS, self._last_byte)
+        self.scope["extensions"] = {EXTENSION: self._signal}  # type: ignore[dict-item] # an object of ours
+
+    def on_headers_complete(self) -> None:
+        if self._refused:
+            return
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.limits.max_header_bytes or len(self.headers) > self.limits.max_headers:
+            self._refuse_headers()
+            return
+        if len(self.pipeline) >= self.limits.max_pipelined_requests:
+            self._refuse(ResourceExhausted("Too many requests sent ahead on this connection"))
+            return
+        if self._announced_bytes() > self.limits.max_body_bytes:
+            self._refuse_body()
+            return
+        super().on_headers_complete()
+        self._enter(_BODY, self._last_byte)
+        if self.is_draining or self._requests == self.limits.max_requests_per_connection:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        if self._refused:
+            return
+        self._body_bytes += len(body)
+        if self._body_bytes > self.limits.max_body_bytes:
+            self._refuse_body()
+            return
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._refused:
+            return
+        self._phase = _IDLE
+        super().on_message_complete()
+
+    def reading_resumed(self, paused_at: float) -> None:
+        """Take the time in which the server did not want to read off the client's account."""
+        now = self.loop.time()
+        self._since += now - paused_at
+        self._last_byte = now
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _announced_bytes(self) -> int:
+        for name, value in self.headers:
+            if name == b"content-length" and value.isdigit():
+                return int(value)
+        return 0
+
+    def _enter(self, phase: int, now: float) -> None:
+        self._phase = phase
+        self._since = now
+        self._header_bytes = 0
+        self._body_bytes = 0
+
+    # Time
+
+    def pause_writing(self) -> None:
+        self._unsent = self.transport.get_write_buffer_size()
+        self._unsent_since = self.loop.time()
+        super().pause_writing()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check(self) -> None:
+        """Act on a deadline that has passed; else wait for the next one there can be."""
+        now = self.loop.time()
+        self._expire_writing(now)
+        if self._linger_until is not None and now >= self._linger_until:
+            self.transport.abort()
+        is_over = self._refused or self.transport.is_closing()
+        due = None if is_over else self._receive_deadline(now)
+        if due is not None and now >= due:
+            self._expire_receiving()
+            due = None
+        when = min(
+            now + self._tick, due or now + self._tick, self._linger_until or now + self._tick
+        )
+        self._timer = self.loop.call_at(when, self._check)
+
+    def _receive_deadline(self, now: float) -> float | None:
+        """When the client must have sent what it owes; None while it owes nothing."""
+        limits = self.limits
+        if self._phase == _HEADERS or (self._phase == _IDLE and self._requests == 0):
+            timeout = limits.header_timeout_seconds
+            return None if timeout is None else self._since + timeout
+        timeout = limits.body_timeout_seconds
+        if self._phase == _IDLE or timeout is None or self.flow.read_paused:
+            return None
+        if self.cycle.waiting_for_100_continue:
+            self._since = self._last_byte = now
+            return None
+        due = self._last_byte + timeout
+        if limits.min_body_bytes_per_second:
+            covered = self._body_bytes / limits.min_body_bytes_per_second
+            due = min(due, self._since + max(timeout, covered))
+        return due
+
+    def _expire_receiving(self) -> None:
+        if self._phase == _IDLE:
+            self.transport.close()
+            return
+        part = "headers" if self._phase == _HEADERS else "body"
+        self._refuse(RequestTimeout(f"The {part} of the request did not arrive in time"))
+
+    def _expire_writing(self, now: float) -> None:
+        timeout = self.limits.write_timeout_seconds
+        if timeout is None:
+            return
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent != self._unsent:
+            self._unsent = unsent
+            self._unsent_since = now
+        elif now - self._unsent_since >= timeout:
+            self.transport.abort()
+
+    # Refusals
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse bytes that are no HTTP/1.1."""
+        self._refuse(InvalidArgument(msg, reason="MALFORMED_REQUEST"))
+
+    def _refuse_headers(self) -> None:
+        limits = self.limits
+        self._refuse(
+            HeadersTooLarge(
+                "The request line and headers are larger than the "
+                f"{limits.max_header_bytes} bytes or more than the {limits.max_headers} fields allowed"
+            )
+        )
+
+    def _refuse_body(self) -> None:
+        limit = self.limits.max_body_bytes
+        self._refuse(TooLarge(f"The request body is larger than the {limit} bytes allowed"))
+
+    def _refuse(self, error: BaliError) -> None:
+        """Answer the request being received with `error`, and end the connection."""
+        if self._refused:
+            return
+        self._refused = True
+        running = self._running
+        if running is not None and not running.response_complete:
+            if self._phase != _BODY or running is not self.cycle:
+                # An earlier request is being answered: its response comes first, and is the last.
+                running.keep_alive = False
+                self.pipeline.clear()
+                return
+            if running.response_started:
+                self.transport.abort()
+                return
+            running.disconnected = True
+            running.message_event.set()
+            self._signal.fire()
+        self._unset_keepalive_if_required()
+        self.transport.write(problem_response(error, request_id_of(self.headers or ())))
+        self._linger()
+
+    def _linger(self) -> None:
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._stop_timer()
+        self._linger_until = self.loop.time() + _LINGER_SECONDS
+        self._timer = self.loop.call_at(self._linger_until, self._check)

@@ -1,0 +1,334 @@
+"""One process that serves HTTP and gRPC, from start to a stop that loses nothing.
+
+Stopping, in this order: not ready any more; serve on for the drain delay, asking every client to
+leave (`Connection: close`, GOAWAY); stop what takes work in by itself; accept no more connections;
+let calls, streams and responses in flight end; shut the application down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import grpc
+
+from bali.server.disconnect import ASGIApp
+from bali.server.front import HttpFront
+from bali.server.grpc_options import grpc_server_options
+from bali.server.lifespan import Lifespan
+from bali.server.listeners import (
+    StartError,
+    bind_sockets,
+    check_free,
+    display_host,
+    listen,
+    tls_context,
+)
+from bali.server.mux import PortMux, SharedPort
+from bali.server.options import ServerOptions
+from bali.server.peers import PeerRegistry
+from bali.server.private_socket import PrivateSocket
+from bali.server.readiness import Readiness
+
+__all__ = ["GrpcFactory", "Hook", "Server"]
+
+_log = logging.getLogger("bali.server")
+
+#: Makes the gRPC server from channel options, in the running loop, without ports, not started.
+GrpcFactory = Callable[[list[tuple[str, Any]]], grpc.aio.Server]
+Hook = Callable[[], Awaitable[None]]
+
+#: How long what was cut or cancelled at the end of the grace may take to unwind.
+_UNWIND_SECONDS = 2.0
+_POLL_SECONDS = 0.02
+
+
+class Server:
+    """Serves `app` and the gRPC server that `grpc_factory` makes, as `options` say.
+
+    `readiness` and `peers` may be shared with the application: the first tells whether new work is
+    wanted, the second who a gRPC call comes from. Used in one event loop, once.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        grpc_factory: GrpcFactory | None,
+        options: ServerOptions | None = None,
+        *,
+        readiness: Readiness | None = None,
+        peers: PeerRegistry | None = None,
+    ) -> None:
+        self.options = options or ServerOptions()
+        self.readiness = readiness or Readiness()
+        self.peers = peers or PeerRegistry()
+        #: Set once the server accepts connections.
+        self.started = asyncio.Event()
+        #: The port of HTTP, and the port of gRPC, once started; the same one in the mode `all`.
+        self.port: int | None = None
+        self.rpc_port: int | None = None
+        self._app = app
+        self._grpc_factory = grpc_factory
+        self._drain_hooks: list[Hook] = []
+        self._shutdown_hooks: list[Hook] = []
+        self._stop = asyncio.Event()
+        self._skips_delay = False
+        self._signals: list[int] = []
+        self._lifespan = Lifespan(app)
+        self._front: HttpFront | None = None
+        self._shared: SharedPort | None = None
+        self._private: PrivateSocket | None = None
+        self._grpc: grpc.aio.Server | None = None
+        self._acceptors: list[asyncio.AbstractServer] = []
+
+    def on_drain(self, hook: Hook) -> None:
+        """Have `hook` run after the drain delay, before calls in flight end: stop consumers here."""
+        self._drain_hooks.append(hook)
+
+    def on_shutdown(self, hook: Hook) -> None:
+        """Have `hook` run when no call is in flight any more, before the application shuts down."""
+        self._shutdown_hooks.append(hook)
+
+    def request_stop(self, *, skip_delay: bool = False) -> None:
+        """Begin to stop, as SIGTERM does; with `skip_delay` without the drain delay, as SIGINT."""
+        self._skips_delay = self._skips_delay or skip_delay
+        self._stop.set()
+
+    async def serve(
+        self,
+        sockets: list[socket.socket] | None = None,
+        *,
+        signals: Sequence[int] = (signal.SIGINT, signal.SIGTERM),
+    ) -> int:
+        """Serve until told to stop, and return the exit code of the process: 0 after a clean stop.
+
+        `sockets` are inherited from a parent process. `signals` begin the stop, a second one ends
+        the process at once; outside the main thread none is handled. Raises `StartError` if
+        the server or the application cannot start; nothing is left open then.
+        """
+        with self._signals_handled(signals):
+            try:
+                await self._start(sockets)
+                await self._stop.wait()
+                return 0 if await self._end() else 1
+            finally:
+                self._release()
+
+    # Start
+
+    async def _start(self, sockets: list[socket.socket] | None) -> None:
+        options = self.options
+        inherited = sockets is not None
+        if options.mode == "rpc":
+            bound: list[socket.socket] = []
+            if not inherited and options.rpc_port:
+                check_free(options.host, options.rpc_port)
+        else:
+            bound = sockets if sockets is not None else bind_sockets(options.host, options.port)
+        try:
+            protocols = ["h2", "http/1.1"] if options.mode == "all" else ["http/1.1"]
+            context = tls_context(options, protocols)
+            await self._lifespan.startup()
+            try:
+                await self._start_grpc(sockets)
+                if options.mode != "rpc":
+                    await self._start_port(bound, context)
+            except BaseException:
+                await self._stop_grpc(0)
+                await self._lifespan.shutdown()
+                raise
+        except BaseException:
+            for sock in bound:
+                sock.close()
+            raise
+        self.readiness.change(ready=True)
+        self.started.set()
+
+    async def _start_grpc(self, sockets: list[socket.socket] | None) -> None:
+        options = self.options
+        if options.mode == "http" or self._grpc_factory is None:
+            return
+        reuse_port = sockets is not None
+        server = self._grpc_factory(
+            list(grpc_server_options(options.limits, reuse_port=reuse_port))
+        )
+        self._grpc = server
+        if options.mode == "all":
+            self._private = PrivateSocket(self.peers)
+            self._private.listen(server)
+        else:
+            # The parent process of several workers holds a socket bound to the port they share.
+            port = sockets[0].getsockname()[1] if sockets else options.rpc_port
+            self.rpc_port = self._add_own_port(server, f"{display_host(options.host)}:{port}")
+        await server.start()
+
+    def _add_own_port(self, server: grpc.aio.Server, address: str) -> int:
+        options = self.options
+        try:
+            if options.certfile is None:
+                return server.add_insecure_port(address)
+            return server.add_secure_port(address, _grpc_credentials(options))
+        except (RuntimeError, OSError) as error:
+            raise StartError(f"gRPC cannot listen on {address}: {error}") from error
+
+    async def _start_port(self, sockets: list[socket.socket], context: Any) -> None:
+        options = self.options
+        self._front = front = HttpFront(self._app, options, self._lifespan.state)
+        self._shared = shared = SharedPort(
+            limits=options.limits,
+            make_http=front.make_protocol,
+            count_http=front.count,
+            private=self._private,
+        )
+        listen(sockets, options.backlog)
+        self.port = sockets[0].getsockname()[1]
+        if options.mode == "all" and self._grpc is not None:
+            self.rpc_port = self.port
+        front.start()
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            acceptor = await loop.create_server(
+                lambda: PortMux(shared),
+                sock=sock,
+                ssl=context,
+                ssl_handshake_timeout=options.limits.header_timeout_seconds if context else None,
+                backlog=options.backlog,
+            )
+            self._acceptors.append(acceptor)
+
+    # Stop
+
+    async def _end(self) -> bool:
+        """Stop in the order that loses nothing; tell whether all went well."""
+        options = self.options
+        self.readiness.change(ready=False)
+        if self._front is not None:
+            self._front.drain()
+        if self._shared is not None:
+            self._shared.drain()
+        if not self._skips_delay:
+            await asyncio.sleep(options.drain_delay_seconds)
+        went_well = await _run_hooks(self._drain_hooks)
+        for acceptor in self._acceptors:
+            acceptor.close()
+        if self._shared is not None:
+            self._shared.close_idle()
+        await asyncio.gather(self._stop_grpc(options.grace_seconds), self._stop_http())
+        await self._empty_relays()
+        went_well &= await _run_hooks(self._shutdown_hooks)
+        went_well &= await self._lifespan.shutdown()
+        await self.readiness.settled()
+        return went_well
+
+    async def _stop_grpc(self, grace_seconds: float) -> None:
+        if self._grpc is not None:
+            await self._grpc.stop(grace_seconds)
+
+    async def _stop_http(self) -> None:
+        front = self._front
+        if front is None:
+            return
+        front.shutdown()
+        if await _within(self.options.grace_seconds, lambda: not front.is_busy()):
+            return
+        _log.warning("%d HTTP requests did not end in time and are cancelled", front.count())
+        front.abort()
+        await _within(_UNWIND_SECONDS, lambda: not front.is_busy())
+
+    async def _empty_relays(self) -> None:
+        shared = self._shared
+        if shared is None:
+            return
+        if not await _within(_UNWIND_SECONDS, lambda: not shared.relays):
+            shared.abort()
+            await _within(_UNWIND_SECONDS, lambda: not shared.relays)
+
+    def _release(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.close()
+        if self._front is not None:
+            self._front.stop()
+        if self._private is not None:
+            self._private.close()
+
+    # Signals
+
+    @contextmanager
+    def _signals_handled(self, numbers: Sequence[int]) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+
+        def handle(number: int, _frame: FrameType | None) -> None:
+            self._signals.append(number)
+            if len(self._signals) > 1:
+                self._die(number)
+            skip_delay = number == signal.SIGINT
+            loop.call_soon_threadsafe(lambda: self.request_stop(skip_delay=skip_delay))
+
+        # Not `loop.add_signal_handler`: a second signal must work while the loop is blocked.
+        previous = {number: signal.signal(number, handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _die(self, number: int) -> None:
+        """Stop at once, with the exit code of a process killed by the signal."""
+        if self._private is not None:
+            self._private.close()
+        sys.stdout.flush()
+        sys.stderr.write(f"stopped at once by a second {signal.Signals(number).name}\n")
+        sys.stderr.flush()
+        os._exit(128 + number)
+
+
+def _grpc_credentials(options: ServerOptions) -> grpc.ServerCredentials:
+    assert options.certfile is not None
+    try:
+        with open(options.certfile, "rb") as file:
+            certificate = file.read()
+        with open(options.keyfile or options.certfile, "rb") as file:
+            key = file.read()
+        authorities = None
+        if options.client_ca_file is not None:
+            with open(options.client_ca_file, "rb") as file:
+                authorities = file.read()
+    except OSError as error:
+        raise StartError(f"cannot load the TLS files: {error}") from error
+    return grpc.ssl_server_credentials(
+        [(key, certificate)], authorities, require_client_auth=authorities is not None
+    )
+
+
+async def _run_hooks(hooks: list[Hook]) -> bool:
+    went_well = True
+    for hook in hooks:
+        try:
+            await hook()
+        except Exception:
+            went_well = False
+            _log.exception("a hook failed while the server was stopping")
+    return went_well
+
+
+async def _within(seconds: float, is_done: Callable[[], bool]) -> bool:
+    """Wait until `is_done`, at most so long; tell whether it is."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not is_done():
+        if loop.time() >= end:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True

@@ -1,0 +1,74 @@
+"""Who is at the other end of a gRPC call that reached its server through the one port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+__all__ = ["Peer", "PeerRegistry", "peer_address"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One end of a connection: its address as gRPC writes it, and who its certificate names.
+
+    `subject` is the certificate's distinguished name (`"CN=billing,O=Example"`), `names` its
+    subject alternative names (`"DNS:billing.internal"`); empty without a client certificate.
+    """
+
+    address: str
+    subject: str = ""
+    names: tuple[str, ...] = ()
+
+
+class PeerRegistry:
+    """Maps the private connections behind the one port to the clients they were made for.
+
+    gRPC sees the relay as its peer. `resolve` turns what `context.peer()` says into the client's
+    own address; a peer that is not a relay, as on a gRPC port of its own, is its own answer.
+    """
+
+    def __init__(self) -> None:
+        self._peers: dict[str, Peer] = {}
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def register(self, relay: str, peer: Peer) -> Callable[[], None]:
+        """Record that the private connection `relay` serves `peer`; return how to forget it."""
+        key = _key(relay)
+        self._peers[key] = peer
+
+        def forget() -> None:
+            if self._peers.get(key) is peer:
+                del self._peers[key]
+
+        return forget
+
+    def resolve(self, grpc_peer: str) -> str:
+        """Return the client's address, as `ipv4:10.0.0.7:51234` or `ipv6:%5B::1%5D:51234`."""
+        peer = self._peers.get(_key(grpc_peer))
+        return peer.address if peer else grpc_peer
+
+    def peer(self, grpc_peer: str) -> Peer:
+        """Return all that is known of the client, its certificate's names included."""
+        return self._peers.get(_key(grpc_peer)) or Peer(address=grpc_peer)
+
+
+def _key(grpc_peer: str) -> str:
+    # gRPC percent-encodes the directory of a socket; its last part is a plain number.
+    return grpc_peer.rpartition("/")[2] if grpc_peer.startswith("unix:") else grpc_peer
+
+
+def peer_address(name: Any) -> str:
+    """Write a socket's `getpeername()` the way gRPC's `context.peer()` does."""
+    if not isinstance(name, (tuple, list)) or len(name) < 2:
+        return f"unix:{name or ''}"
+    host, port = str(name[0]), int(name[1])
+    if host.startswith("::ffff:") and "." in host:
+        host = host.removeprefix("::ffff:")
+    if ":" in host:
+        return f"ipv6:{quote(f'[{host}]:{port}', safe=':')}"
+    return f"ipv4:{host}:{port}"

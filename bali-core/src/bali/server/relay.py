@@ -1,0 +1,215 @@
+"""Two connections joined into one: a client's, and the private one to the gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+from bali.server.frames import GOAWAY, FrameCursor
+from bali.server.peers import Peer, peer_address
+from bali.server.private_socket import PrivateSocket
+
+__all__ = ["Relay"]
+
+_log = logging.getLogger("bali.server")
+
+#: How long a call that outlives its connection may still ask who its peer was.
+_PEER_MEMORY_SECONDS = 30.0
+
+
+class Relay:
+    """A client's connection, carried to the gRPC server byte by byte.
+
+    Each side reads no faster than the other side writes. The end of one side's stream, a close and an
+    abort are carried over as what they are. Closing waits for what is still to be written, for at
+    most `write_timeout_seconds` without progress.
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        head: bytes,
+        private: PrivateSocket,
+        relays: set[Relay],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._private = private
+        self._relays = relays
+        self._forget: Callable[[], None] | None = None
+        self._write_timeout_seconds: float | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._is_goaway_due = False
+        self._cursor = FrameCursor()
+        self._client = _Side(self, transport)
+        self._server = _ServerSide(self, None)
+        self._client.other = self._server
+        self._server.other = self._client
+        self._head = head
+
+    def start(self, *, write_timeout_seconds: float | None) -> None:
+        """Take the client's transport over and connect to the gRPC server."""
+        self._relays.add(self)
+        self._write_timeout_seconds = write_timeout_seconds
+        client = self._client.transport
+        assert client is not None
+        client.set_protocol(self._client)
+        client.pause_reading()
+        self._connecting = self._loop.create_task(self._connect(client))
+
+    def send_goaway(self) -> None:
+        """Tell the client, between two frames, to open no new call on this connection."""
+        self._is_goaway_due = True
+        if self._cursor.has_frames and self._cursor.at_boundary:
+            self._is_goaway_due = False
+            self._client.write(GOAWAY)
+
+    def abort(self) -> None:
+        """Cut both sides."""
+        self._client.abort()
+        self._server.abort()
+
+    async def _connect(self, client: asyncio.Transport) -> None:
+        try:
+            sock, name = await self._private.connect()
+            self._forget = self._private.peers.register(name, _peer(client))
+            await self._open(sock)
+        except OSError as error:
+            _log.error("a gRPC connection could not be relayed: %s", error)  # noqa: TRY400 - the text tells
+            client.abort()
+            return
+        if client.is_closing():
+            self._server.abort()
+            return
+        self._server.write(self._head)
+        self._head = b""
+        client.resume_reading()
+
+    async def _open(self, sock: socket.socket) -> None:
+        try:
+            if sock.family == socket.AF_INET:
+                await self._loop.create_connection(lambda: self._server, sock=sock)
+            else:
+                await self._loop.create_unix_connection(lambda: self._server, sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+
+    def relay_to_client(self, data: bytes) -> None:
+        """Pass on what the gRPC server sent; put a GOAWAY that is due between two frames."""
+        place = self._cursor.feed(data)
+        if self._is_goaway_due and place is not None:
+            self._is_goaway_due = False
+            data = data[:place] + GOAWAY + data[place:]
+        self._client.write(data)
+
+    def side_lost(self, side: _Side, exc: Exception | None) -> None:
+        """Carry the end of one side over to the other."""
+        if side is self._client and self._connecting is not None:
+            self._connecting.cancel()
+        other = side.other
+        assert other is not None
+        if exc is not None:
+            other.abort()
+        else:
+            other.close(self._write_timeout_seconds)
+        if self._client.is_lost and (self._server.is_lost or self._server.transport is None):
+            self._relays.discard(self)
+            if self._forget is not None:
+                self._loop.call_later(_PEER_MEMORY_SECONDS, self._forget)
+
+
+class _Side(asyncio.Protocol):
+    """One of the two connections of a relay."""
+
+    def __init__(self, relay: Relay, transport: asyncio.Transport | None) -> None:
+        self._relay = relay
+        self.transport = transport
+        self.other: _Side | None = None
+        self.is_lost = False
+        self._closing: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        assert self.other is not None
+        self.other.write(data)
+
+    def eof_received(self) -> bool:
+        assert self.other is not None
+        assert self.transport is not None
+        # TLS has no half-closed state: there the end of one direction ends the connection.
+        return self.other.write_eof() and self.transport.can_write_eof()
+
+    def pause_writing(self) -> None:
+        assert self.other is not None
+        self.other.pause_reading()
+
+    def resume_writing(self) -> None:
+        assert self.other is not None
+        self.other.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
+        if self._closing is not None:
+            self._closing.cancel()
+        self._relay.side_lost(self, exc)
+
+    def write(self, data: bytes) -> None:
+        if self.transport is not None and not self.is_lost:
+            self.transport.write(data)
+
+    def write_eof(self) -> bool:
+        """End this side's stream; tell whether the other side may stay open for answers."""
+        if self.transport is None or self.is_lost or not self.transport.can_write_eof():
+            return False
+        self.transport.write_eof()
+        return True
+
+    def pause_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def close(self, timeout_seconds: float | None) -> None:
+        if self.transport is None or self.is_lost:
+            return
+        self.transport.close()
+        if timeout_seconds is not None and self.transport.get_write_buffer_size():
+            loop = asyncio.get_running_loop()
+            unsent = self.transport.get_write_buffer_size()
+            self._closing = loop.call_later(timeout_seconds, self._expire, timeout_seconds, unsent)
+
+    def abort(self) -> None:
+        if self.transport is not None and not self.is_lost:
+            self.transport.abort()
+
+    def _expire(self, timeout_seconds: float, unsent: int) -> None:
+        assert self.transport is not None
+        if self.transport.get_write_buffer_size() == unsent:
+            self.transport.abort()
+        else:
+            self.close(timeout_seconds)
+
+
+class _ServerSide(_Side):
+    """The private connection; what comes from it is watched for the ends of frames."""
+
+    def data_received(self, data: bytes) -> None:
+        self._relay.relay_to_client(data)
+
+
+def _peer(client: asyncio.Transport) -> Peer:
+    address = peer_address(client.get_extra_info("peername"))
+    certificate = client.get_extra_info("peercert")
+    if not certificate:
+        return Peer(address=address)
+    parts = [f"{key}={value}" for group in certificate.get("subject", ()) for key, value in group]
+    names = [f"{kind}:{value}" for kind, value in certificate.get("subjectAltName", ())]
+    return Peer(address=address, subject=",".join(parts), names=tuple(names))
