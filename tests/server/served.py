@@ -104,7 +104,7 @@ class Served:
         )
 
 
-class Generic(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc's stubs leave the base untyped
+class Generic(grpc.GenericRpcHandler):
     """Bytes in, bytes out, without messages: `/t/Echo`, `/t/Peer`, `/t/Wait`, `/t/Bytes`, ..."""
 
     def __init__(self, served: Served) -> None:
@@ -151,6 +151,11 @@ class Generic(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc's stubs leav
                 size += len(request)
             return str(size).encode()
 
+        async def stuck(requests: AsyncIterator[bytes], context: Any) -> bytes:
+            served.entered.set()
+            await served.release.wait()
+            return await total(requests, context)
+
         async def both(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             async for request in requests:
                 yield request
@@ -170,6 +175,8 @@ class Generic(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc's stubs leav
                 return grpc.unary_stream_rpc_method_handler(stream)
             case "/t/Total":
                 return grpc.stream_unary_rpc_method_handler(total)
+            case "/t/Stuck":
+                return grpc.stream_unary_rpc_method_handler(stuck)
             case "/t/Both":
                 return grpc.stream_stream_rpc_method_handler(both)
         return None
@@ -188,9 +195,9 @@ async def running(server: Server) -> AsyncIterator[Server]:
         yield server
     finally:
         starting.cancel()
-        if not task.done():
-            server.request_stop(skip_delay=True)
-    assert await task == 0
+        server.request_stop(skip_delay=True)
+        await asyncio.wait({task}, timeout=30)
+    assert task.result() == 0
 
 
 async def read_http(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:

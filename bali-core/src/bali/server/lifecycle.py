@@ -68,9 +68,9 @@ class Server:
         readiness: Readiness | None = None,
         peers: PeerRegistry | None = None,
     ) -> None:
-        self.options = options or ServerOptions()
-        self.readiness = readiness or Readiness()
-        self.peers = peers or PeerRegistry()
+        self.options = ServerOptions() if options is None else options
+        self.readiness = Readiness() if readiness is None else readiness
+        self.peers = PeerRegistry() if peers is None else peers
         #: Set once the server accepts connections.
         self.started = asyncio.Event()
         #: The port of HTTP, and the port of gRPC, once started; the same one in the mode `all`.

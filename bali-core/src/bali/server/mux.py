@@ -87,9 +87,8 @@ class PortMux(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._head = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP
         """Take a connection, unless there are too many."""
-        assert isinstance(transport, asyncio.Transport)
         if not self._port.admits():
             transport.abort()
             return

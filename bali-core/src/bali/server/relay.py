@@ -128,10 +128,10 @@ class _Side(asyncio.Protocol):
         self.transport = transport
         self.other: _Side | None = None
         self.is_lost = False
+        self._has_ended = False
         self._closing: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # streams
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -159,13 +159,14 @@ class _Side(asyncio.Protocol):
         self._relay.side_lost(self, exc)
 
     def write(self, data: bytes) -> None:
-        if self.transport is not None and not self.is_lost:
+        if self.transport is not None and not self._has_ended and not self.is_lost:
             self.transport.write(data)
 
     def write_eof(self) -> bool:
         """End this side's stream; tell whether the other side may stay open for answers."""
         if self.transport is None or self.is_lost or not self.transport.can_write_eof():
             return False
+        self._has_ended = True
         self.transport.write_eof()
         return True
 
@@ -203,6 +204,10 @@ class _ServerSide(_Side):
 
     def data_received(self, data: bytes) -> None:
         self._relay.relay_to_client(data)
+
+    def eof_received(self) -> bool:
+        # gRPC ends its direction only by closing the connection.
+        return False
 
 
 def _peer(client: asyncio.Transport) -> Peer:
