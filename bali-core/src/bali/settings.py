@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-__all__ = ["Settings", "Stage"]
+__all__ = ["Settings", "Stage", "current_settings", "initialize"]
 
 _MIB = 1024 * 1024
 
@@ -75,3 +75,20 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return [origin.strip() for origin in value.split(",") if origin.strip()]
         return value
+
+
+_initialized: Settings | None = None
+
+
+def initialize(settings: Settings | None) -> None:
+    """Make `settings` those of every `Bali` and `Database` of this process that is given none.
+
+    None goes back to reading the environment.
+    """
+    global _initialized  # noqa: PLW0603 - one set of settings per process is the point
+    _initialized = settings
+
+
+def current_settings() -> Settings:
+    """Return what `initialize` was given, else the settings that the environment says now."""
+    return _initialized if _initialized is not None else Settings()

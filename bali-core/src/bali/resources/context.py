@@ -57,6 +57,12 @@ class Context:
         if not self.request_id:
             self.request_id = new_request_id()
 
+    @classmethod
+    def with_timeout(cls, seconds: float | None, **values: Any) -> Context:
+        """Return a context whose caller waits for `seconds` from now, None for ever."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        return cls(deadline_monotonic=deadline, **values)
+
     @property
     def deadline(self) -> datetime.datetime | None:
         """When the caller stops waiting, as an aware time in UTC; None for never."""

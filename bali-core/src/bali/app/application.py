@@ -1,0 +1,386 @@
+"""Bali: a FastAPI application that also speaks gRPC."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bali.app.commands import parse_options
+from bali.app.services import AddToServer, Services, adder_of
+from bali.database import Database, default_database
+from bali.errors import ConfigurationError, UnknownRoute
+from bali.resources import (
+    Admission,
+    Authenticator,
+    Call,
+    Collector,
+    Context,
+    Pipeline,
+    Principal,
+    Resource,
+    ResourceSpec,
+)
+from bali.resources.naming import camel, snake
+from bali.rest import (
+    build_openapi,
+    install_docs,
+    install_errors,
+    install_probes,
+    resource_router,
+)
+from bali.server import (
+    BodyLimit,
+    DisconnectWatcher,
+    PeerRegistry,
+    Readiness,
+    Server,
+    ServerOptions,
+    run,
+)
+from bali.settings import Settings, Stage, current_settings
+
+__all__ = ["Bali"]
+
+#: Response headers that a browser's Connect or gRPC-Web client must be able to read.
+_EXPOSED_HEADERS = (
+    "grpc-status",
+    "grpc-message",
+    "grpc-status-details-bin",
+    "x-request-id",
+    "location",
+)
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+
+class Bali(FastAPI):
+    """An ASGI application that answers its resources over REST, gRPC, Connect and gRPC-Web.
+
+    Whatever FastAPI can do works on it. `title` names the service; the gRPC package and service
+    follow from it (`title="user"`: `user.UserService`) unless `package` and `service` say
+    otherwise. `resources`: classes, as with `register`. `routers`: FastAPI routers, or mappings
+    with the arguments of `include_router`. `authenticator` finds out who calls. `proto`: a compiled
+    proto module whose service and messages are to be used (proto first). `databases`: those that
+    no model of a resource belongs to. `rpc_service`: an object whose `serve()` is what `--rpc`
+    runs instead. `settings`: default, what the environment says. `base_settings` and all further
+    arguments are FastAPI's.
+    """
+
+    def __init__(
+        self,
+        *,
+        title: str = "bali",
+        resources: Iterable[type[Resource]] = (),
+        routers: Iterable[Any] = (),
+        authenticator: Authenticator | None = None,
+        settings: Settings | None = None,
+        base_settings: Mapping[str, Any] | None = None,
+        backend_cors_origins: Sequence[str] | None = None,
+        rpc_service: Any = None,
+        event_handler: Any = None,
+        proto: Any = None,
+        package: str | None = None,
+        service: str | None = None,
+        databases: Iterable[Database] = (),
+        lifespan: Lifespan | None = None,
+        docs_url: str | None = "/docs",
+        **fastapi: Any,
+    ) -> None:
+        merged = {"title": title, **dict(base_settings or {}), **fastapi}
+        super().__init__(docs_url=None, redoc_url=None, lifespan=self._lifespan, **merged)
+        self.configuration = settings or current_settings()
+        self.readiness = Readiness()
+        self.peers = PeerRegistry()
+        self.authenticator = authenticator
+        self._user_lifespan = lifespan
+        self._rpc_service = rpc_service
+        self._event_handler = event_handler
+        self._proto = proto
+        name = snake(self.title) or "service"
+        self.package = package or name
+        self.service = service or f"{camel(name)}Service"
+        self._collector = Collector()
+        self._servicers: list[tuple[AddToServer, Any]] = []
+        self._declared_databases = tuple(databases)
+        self._pipeline: Pipeline | None = None
+        self._services: Services | None = None
+        install_errors(self)
+        install_probes(self, lambda: self.readiness.is_ready)
+        if docs_url is not None:
+            install_docs(self, docs_url=docs_url)
+        self.mount("/" + self._connect_prefix, _Connect(self), name="connect")
+        self._add_cors(backend_cors_origins)
+        for item in routers:
+            self._include(item)
+        for resource in resources:
+            self.register(resource)
+
+    # -- declaring -----------------------------------------------------------------------------
+
+    def register(self, *resources: type[Resource]) -> None:
+        """Offer resources on every protocol.
+
+        Raises `ConfigurationError` for a class that cannot be served as written, and for a name
+        or path that is taken.
+        """
+        for resource in resources:
+            self._refuse_when_running(f"register({getattr(resource, '__name__', resource)})")
+            spec = self._collector.collect(resource)
+            self.include_router(resource_router(spec, lambda: self.pipeline))
+
+    def add_servicer(self, servicer: Any, add_to_server: AddToServer | None = None) -> None:
+        """Mount a hand-written gRPC servicer, sync or async, on the same server and port.
+
+        `add_to_server` is the function that protoc wrote for it, found by the servicer's base class
+        when absent. A servicer for the app's own service takes its place.
+        """
+        self._refuse_when_running("add_servicer()")
+        self._servicers.append((add_to_server or adder_of(servicer), servicer))
+
+    def settings(
+        self,
+        *,
+        base_settings: Mapping[str, Any] | None = None,
+        routers: Iterable[Any] = (),
+        backend_cors_origins: Sequence[str] | None = None,
+        rpc_service: Any = None,
+        event_handler: Any = None,
+    ) -> None:
+        """Say after construction what the constructor's arguments of the same names say."""
+        for name, value in (base_settings or {}).items():
+            if not hasattr(self, name):
+                raise ConfigurationError(f"base_settings: FastAPI has no setting {name!r}")
+            setattr(self, name, value)
+        for item in routers:
+            self._include(item)
+        self._add_cors(backend_cors_origins)
+        self._rpc_service = rpc_service or self._rpc_service
+        self._event_handler = event_handler or self._event_handler
+
+    def _include(self, item: Any) -> None:
+        if isinstance(item, Mapping):
+            self.include_router(**item)
+        else:
+            self.include_router(item)
+
+    def _add_cors(self, origins: Sequence[str] | None) -> None:
+        allowed = self.configuration.backend_cors_origins if origins is None else origins
+        if allowed:
+            self.add_middleware(
+                CORSMiddleware,
+                allow_origins=list(allowed),
+                allow_credentials="*" not in allowed,
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=_EXPOSED_HEADERS,
+            )
+
+    # -- composed on first use -----------------------------------------------------------------
+
+    @property
+    def resources(self) -> tuple[ResourceSpec, ...]:
+        """The registered resources with their operations."""
+        return tuple(self._collector.resources)
+
+    @property
+    def databases(self) -> tuple[Database, ...]:
+        """The databases that one call may use, each once; a call is one unit of work on them."""
+        found: dict[int, Database] = {}
+        for spec in self.resources:
+            store = spec.resource.find_store()
+            database = getattr(store, "database", None)
+            if isinstance(database, Database):
+                found[id(database)] = database
+        for database in self._declared_databases:
+            found[id(database)] = database
+        if not found or default_database.is_used:
+            found[id(default_database)] = default_database
+        return tuple(found.values())
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The way of every call; made when it is first needed, after which nothing registers."""
+        if self._pipeline is None:
+            limits = self.configuration
+            self._pipeline = Pipeline(
+                units=[database.unit for database in self.databases],
+                authenticator=self.authenticator,
+                admission=Admission(
+                    max_in_flight=limits.max_in_flight, max_waiting=limits.max_waiting
+                ),
+                stream_admission=Admission(max_in_flight=limits.max_streams, max_waiting=0),
+            )
+            for spec in self.resources:
+                for action in spec.actions:
+                    self._pipeline.prepare(action)
+        return self._pipeline
+
+    @property
+    def services(self) -> Services:
+        """The gRPC side; made when it is first needed.
+
+        Raises `ConfigurationError` for a resource that cannot be served over gRPC as written, and
+        for a proto that does not fit.
+        """
+        if self._services is None:
+            self._services = Services(
+                self.resources,
+                self.pipeline,
+                package=self.package,
+                service=self.service,
+                proto=self._proto,
+                servicers=self._servicers,
+                readiness=self.readiness,
+                peers=self.peers,
+            )
+        return self._services
+
+    @property
+    def _connect_prefix(self) -> str:
+        return f"{self.package}.{self.service}"
+
+    def _refuse_when_running(self, what: str) -> None:
+        if self._pipeline is not None:
+            raise ConfigurationError(f"{what} comes too late: the app has begun to answer calls")
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document of plain routes and resources together."""
+        if not self.openapi_schema:
+            self.openapi_schema = build_openapi(self, self.resources)
+        return self.openapi_schema
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the ASGI application with the limits outermost."""
+        stack = super().build_middleware_stack()
+        return DisconnectWatcher(
+            BodyLimit(stack, max_body_bytes=self.configuration.max_body_bytes)
+        )
+
+    # -- in process ----------------------------------------------------------------------------
+
+    async def call(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        metadata: Mapping[str, str | bytes] | None = None,
+        principal: Principal | None = None,
+        timeout_seconds: float | None = None,
+    ) -> BaseModel | None:
+        """Call an operation, such as `"users.get"`, without any protocol between.
+
+        `arguments` are the fields of the request (`{"id": 1}`, `{"user": {...}}`). Raises what the
+        caller of another protocol would be told.
+        """
+        call = self._local_call(operation, arguments, metadata, principal, timeout_seconds)
+        return await self.pipeline.run(call)
+
+    async def stream(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        metadata: Mapping[str, str | bytes] | None = None,
+        principal: Principal | None = None,
+        timeout_seconds: float | None = None,
+    ) -> AsyncIterator[BaseModel]:
+        """Call a streaming operation without any protocol between."""
+        call = self._local_call(operation, arguments, metadata, principal, timeout_seconds)
+        async for item in self.pipeline.stream(call):
+            yield item
+
+    def _local_call(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any] | None,
+        metadata: Mapping[str, str | bytes] | None,
+        principal: Principal | None,
+        timeout_seconds: float | None,
+    ) -> Call:
+        for spec in self.resources:
+            for action in spec.actions:
+                if action.operation == operation:
+                    context = Context.with_timeout(
+                        timeout_seconds, metadata=metadata or {}, principal=principal
+                    )
+                    return Call(spec=action, arguments=arguments or {}, context=context)
+        known = [action.operation for spec in self.resources for action in spec.actions]
+        raise ConfigurationError(f"no operation {operation!r}; there are {', '.join(known)}")
+
+    # -- running -------------------------------------------------------------------------------
+
+    def server(self, options: ServerOptions) -> Server:
+        """Return a server of this app that has not started."""
+        return Server(
+            self,
+            lambda grpc_options: self.services.server(grpc_options),
+            options,
+            readiness=self.readiness,
+            peers=self.peers,
+        )
+
+    def start(self, argv: Sequence[str] | None = None) -> None:
+        """Serve until told to stop; then end the process with its exit code.
+
+        `argv` defaults to the command line: `--http`, `--rpc` (alone on its own port), or all on
+        one port; `--host`, `--port`, `--rpc-port`, `--workers`, `--reload`, `--certfile`,
+        `--keyfile`.
+        """
+        program = f"python {Path(sys.argv[0]).name}"
+        try:
+            options = parse_options(
+                sys.argv[1:] if argv is None else argv, self.configuration, program=program
+            )
+            if options.mode == "rpc" and hasattr(self._rpc_service, "serve"):
+                self._rpc_service.serve()
+                return
+            _ = self.services
+            code = run(lambda: self.server(options), options)
+        except ConfigurationError as error:
+            print(f"error: {error}", file=sys.stderr)
+            code = 2
+        sys.exit(code)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[Any]:
+        _ = self.services  # type: ignore[assignment]  # a mistake shows at start, not in a call
+        databases = self.databases
+        for database in databases:
+            database.configure(
+                default_name=snake(self.title),
+                url=self.configuration.database_url,
+                secret=self.configuration.secret_key,
+            )
+            if self.configuration.stage in (Stage.DEV, Stage.TEST):
+                await database.create_all_async()
+        try:
+            if self._user_lifespan is None:
+                yield None
+            else:
+                async with self._user_lifespan(self) as state:
+                    yield state
+        finally:
+            for database in databases:
+                await database.close()
+
+
+class _Connect:
+    """Answers Connect and gRPC-Web; asks the app for its services when the first call comes."""
+
+    def __init__(self, app: Bali) -> None:
+        self._app = app
+        self._connect: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._connect is None:
+            self._connect = self._app.services.connect_app()
+        if self._connect is None:
+            raise UnknownRoute
+        await self._connect(scope, receive, send)

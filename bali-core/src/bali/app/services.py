@@ -1,0 +1,154 @@
+"""The gRPC side of an app: its own service, the servicers mounted on it, and what describes them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from starlette.types import ASGIApp
+
+from bali.concurrency import MAX_THREADS
+from bali.errors import ConfigurationError
+from bali.proto import BoundService, bind_service, build_service
+from bali.resources import Pipeline, ResourceSpec
+from bali.rpc import (
+    BoundaryInterceptor,
+    HealthService,
+    RpcService,
+    add_reflection,
+    mount_servicer,
+    shape_of,
+)
+from bali.server import PeerRegistry, Readiness
+
+__all__ = ["AddToServer", "Services", "adder_of", "find_service"]
+
+_log = logging.getLogger("bali.app")
+
+#: `add_UserServiceServicer_to_server` of a module that protoc wrote.
+AddToServer = Callable[[Any, Any], None]
+
+
+class Services:
+    """What an app offers over gRPC, Connect and gRPC-Web; made once its resources are known."""
+
+    def __init__(
+        self,
+        specs: Sequence[ResourceSpec],
+        pipeline: Pipeline,
+        *,
+        package: str,
+        service: str,
+        proto: Any,
+        servicers: Sequence[tuple[AddToServer, Any]],
+        readiness: Readiness,
+        peers: PeerRegistry,
+    ) -> None:
+        self.pipeline = pipeline
+        self.peers = peers
+        self.servicers = tuple(servicers)
+        self.bound: BoundService | None = None
+        self.rpc: RpcService | None = None
+        self.mounted = tuple(_service_names(servicer) for _, servicer in self.servicers)
+        mounted_names = {name for names in self.mounted for name in names}
+        if any(action.rpc_name for spec in specs for action in spec.actions):
+            shape = shape_of(specs, package=package, service=service)
+            full_name = f"{shape.package}.{shape.name}"
+            if full_name in mounted_names:
+                _log.info("%s is served by the servicer that was mounted for it", full_name)
+            else:
+                descriptor = find_service(proto, shape.name) if proto is not None else None
+                self.bound = bind_service(shape, descriptor) if descriptor else build_service(shape)
+                self.rpc = RpcService(
+                    self.bound, specs, pipeline, resolve_peer=peers.resolve
+                )
+        names = sorted(mounted_names | ({self.bound.full_name} if self.bound else set()))
+        self.health = HealthService(readiness, services=names)
+        self.names = tuple(names)
+
+    def connect_app(self) -> ASGIApp | None:
+        """Return what answers Connect and gRPC-Web, None without resources over gRPC."""
+        return self.rpc.connect_app() if self.rpc else None
+
+    def server(self, options: Sequence[tuple[str, Any]]) -> grpc.aio.Server:
+        """Make the gRPC server; call it in the event loop that will run it."""
+        server = grpc.aio.server(
+            options=list(options),
+            interceptors=[BoundaryInterceptor(self.pipeline, resolve_peer=self.peers.resolve)],
+            migration_thread_pool=ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="bali-rpc"),
+        )
+        if self.rpc is not None:
+            server.add_generic_rpc_handlers((self.rpc.generic_handler(),))
+        for add_to_server, servicer in self.servicers:
+            mount_servicer(server, add_to_server, servicer)
+        self.health.add_to(server)
+        bound = [self.bound] if self.bound else []
+        mounted = [name for names in self.mounted for name in names]
+        add_reflection(server, bound, extra_service_names=mounted)
+        return server
+
+
+def find_service(proto: Any, name: str) -> ServiceDescriptor:
+    """Return the service of a compiled proto: a descriptor itself, or a `*_pb2` module.
+
+    Raises `ConfigurationError` when the module has no service of this name, or is no such module.
+    """
+    if isinstance(proto, ServiceDescriptor):
+        return proto
+    file = getattr(proto, "DESCRIPTOR", None)
+    services = getattr(file, "services_by_name", None)
+    where = getattr(proto, "__name__", repr(proto))
+    if services is None:
+        raise ConfigurationError(
+            f"proto={where} is not a module that protoc wrote; pass the module `user_pb2`"
+        )
+    if name in services:
+        return services[name]  # type: ignore[no-any-return]  # a mapping of the C extension
+    if len(services) == 1:
+        return next(iter(services.values()))  # type: ignore[no-any-return]  # the same
+    raise ConfigurationError(
+        f"{where} has no service {name}, only {', '.join(sorted(services)) or 'messages'}; pass "
+        f"service= with the name to use"
+    )
+
+
+def adder_of(servicer: Any) -> AddToServer:
+    """Return the `add_..._to_server` function that protoc wrote for a servicer's base class.
+
+    Raises `ConfigurationError` for an object whose class has no such base.
+    """
+    for cls in type(servicer).__mro__:
+        module = sys.modules.get(cls.__module__)
+        adder = getattr(module, f"add_{cls.__name__}_to_server", None)
+        if callable(adder):
+            return adder  # type: ignore[no-any-return]  # protoc's modules are untyped
+    raise ConfigurationError(
+        f"{type(servicer).__qualname__} is not a gRPC servicer; derive it from the class that protoc "
+        "wrote, as in `class UserService(user_pb2_grpc.UserServiceServicer)`"
+    )
+
+
+def _service_names(servicer: Any) -> tuple[str, ...]:
+    recorder = _Recorder()
+    adder_of(servicer)(servicer, recorder)
+    return tuple(recorder.names)
+
+
+class _Recorder:
+    """Stands in for a server to learn which services a servicer adds."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
+        self.names.extend(handler.service_name() for handler in handlers)
+
+    def add_registered_method_handlers(self, service_name: str, handlers: Any) -> None:
+        del service_name, handlers
+
+
