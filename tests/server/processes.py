@@ -1,0 +1,111 @@
+"""Starting `program.py` and talking to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.server.served import read_http
+
+PROGRAM = Path(__file__).with_name("program.py")
+
+
+class Service:
+    """A running `program.py`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.process = process
+        self.log = log
+        self.errors: list[str] = []
+        self.port = 0
+        self._reading: asyncio.Task[None] | None = None
+
+    async def announced(self) -> None:
+        """Wait for the line that says where it serves; read stderr on from there."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(30):
+            while line := (await self.process.stderr.readline()).decode():
+                self.errors.append(line)
+                if match := re.search(r"Serving .* on \S*?:(\d+) ", line):
+                    self.port = int(match[1])
+                    break
+            else:
+                raise AssertionError("".join(self.errors))
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        while line := await self.process.stderr.readline():
+            self.errors.append(line.decode())
+
+    async def ended(self, seconds: float = 20) -> int:
+        """Wait for its end and return the exit code."""
+        async with asyncio.timeout(seconds):
+            code = await self.process.wait()
+            if self._reading is not None:
+                await self._reading
+        return code
+
+    def notes(self) -> list[str]:
+        return self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+
+    async def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        """Send one request on a connection of its own."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+            return await asyncio.wait_for(read_http(reader), 10)
+        finally:
+            writer.close()
+
+    async def hello(self) -> dict[str, Any]:
+        """Ask who answers; try again while no worker does."""
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                    _, _, body = await self.get("/")
+                    answer: dict[str, Any] = json.loads(body)
+                    return answer
+                await asyncio.sleep(0.05)
+
+
+async def start(
+    folder: Path, *, environment: dict[str, str] | None = None, **options: Any
+) -> Service:
+    """Start a copy of the program in `folder` without waiting for it to serve."""
+    program = folder / "main.py"
+    if not program.exists():
+        shutil.copy(PROGRAM, program)
+    log = folder / "log"
+    options = {"port": 0, "rpc_port": 0, "drain_delay_seconds": 0.0, **options}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "main.py",
+        json.dumps(options),
+        cwd=folder,
+        env=os.environ | {"LOG": str(log), "PYTHONUNBUFFERED": "1"} | (environment or {}),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return Service(process, log)
+
+
+@asynccontextmanager
+async def service(folder: Path, **options: Any) -> AsyncIterator[Service]:
+    """Run the program while the block runs; kill what is left of it."""
+    running = await start(folder, **options)
+    try:
+        await running.announced()
+        yield running
+    finally:
+        if running.process.returncode is None:
+            running.process.kill()
+        await running.ended()

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from pathlib import Path
+
+import grpc
+import pytest
+
+from bali.server import ServerOptions
+from bali.server.runner import start_line
+from tests.server.processes import service, start
+from tests.server.served import read_http
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "Serving REST and gRPC on http://127.0.0.1:81 (Ctrl-C stops)"),
+        (
+            {"mode": "http", "host": "0.0.0.0", "workers": 4},
+            "Serving REST on http://127.0.0.1:81 (4 workers, on every interface, Ctrl-C stops)",
+        ),
+        (
+            {"mode": "rpc", "host": "::1", "certfile": "x", "reload": True},
+            "Serving gRPC on [::1]:81 (TLS) (reloading on change, Ctrl-C stops)",
+        ),
+        ({"certfile": "x"}, "Serving REST and gRPC on https://127.0.0.1:81 (Ctrl-C stops)"),
+    ],
+)
+def test_start_line(options: dict[str, object], expected: str) -> None:
+    assert start_line(ServerOptions(**options), 81) == expected  # type: ignore[arg-type] # varied
+
+
+async def test_sigterm_drains_unary_calls_and_streams(tmp_path: Path) -> None:
+    """All four kinds of work in flight end well; readiness goes first; the exit code is 0."""
+    async with service(tmp_path, drain_delay_seconds=0.6) as running:
+        target = f"127.0.0.1:{running.port}"
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await read_http(reader))[1].get("connection") is None
+        streaming_reader, streaming_writer = await asyncio.open_connection(
+            "127.0.0.1", running.port
+        )
+        async with grpc.aio.insecure_channel(target) as channel:
+            unary = asyncio.ensure_future(channel.unary_unary("/t/Echo")(b"1.2"))
+            ticks = channel.unary_stream("/t/Ticks")(b"")
+            assert await ticks.read() == b"0"
+            slow = asyncio.create_task(running.get("/slow?seconds=1.2"))
+            streaming_writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n")
+            await streaming_reader.readuntil(b"0\n")
+            assert (await running.get("/readyz"))[0] == 200
+
+            running.process.send_signal(signal.SIGTERM)
+            while (await running.get("/readyz"))[0] != 503:  # it still serves
+                await asyncio.sleep(0.02)
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            status, headers, _ = await read_http(reader)
+            assert (status, headers["connection"]) == (200, "close")
+            assert await reader.read() == b""
+
+            assert int(await unary) == running.process.pid
+            assert [await ticks.read() for _ in range(9)] == [str(i).encode() for i in range(1, 10)]
+            assert await ticks.code() is grpc.StatusCode.OK
+            assert await slow == (200, {**(await slow)[1], "connection": "close"}, b"done")
+            assert (await streaming_reader.read()).endswith(b"9\n\r\n0\r\n\r\n")
+        assert await running.ended() == 0
+        writer.close()
+        streaming_writer.close()
+    assert running.notes()[1:] == ["drained", "ended", "shutdown"]
+
+
+async def test_drain_sends_goaway_at_once_so_that_no_call_fails(tmp_path: Path) -> None:
+    """Calls made one after the other through the stop of one of two instances all succeed."""
+    first_folder, second_folder = tmp_path / "1", tmp_path / "2"
+    first_folder.mkdir()
+    second_folder.mkdir()
+    async with (
+        service(first_folder, drain_delay_seconds=0.5) as first,
+        service(second_folder) as second,
+    ):
+        target = f"ipv4:127.0.0.1:{first.port},127.0.0.1:{second.port}"
+        pids = []
+        async with grpc.aio.insecure_channel(target) as channel:
+            echo = channel.unary_unary("/t/Echo")
+
+            async def call() -> None:
+                for _ in range(400):
+                    pids.append(int(await echo(b"", wait_for_ready=True)))
+
+            calls = [asyncio.create_task(call()) for _ in range(5)]
+            await asyncio.sleep(0.1)
+            victim, other = first, second
+            if pids[0] != first.process.pid:
+                victim, other = second, first
+            victim.process.send_signal(signal.SIGTERM)
+            await asyncio.gather(*calls)
+            assert len(pids) == 2000
+            assert await victim.ended() == 0
+            assert int(await echo(b"", wait_for_ready=True)) == other.process.pid
+
+
+async def test_sigint_skips_the_drain_delay(tmp_path: Path) -> None:
+    async with service(tmp_path, drain_delay_seconds=600) as running:
+        slow = asyncio.create_task(running.get("/slow?seconds=0.5"))
+        await asyncio.sleep(0.2)
+        running.process.send_signal(signal.SIGINT)
+        assert (await slow)[0] == 200
+        assert await running.ended() == 0
+
+
+async def test_grace_ends_what_does_not_end_by_itself(tmp_path: Path) -> None:
+    async with service(tmp_path, grace_seconds=0.3) as running:
+        slow = asyncio.create_task(running.get("/slow?seconds=600"))
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+            call = channel.unary_unary("/t/Echo")(b"600")
+            await asyncio.sleep(0.2)
+            running.process.send_signal(signal.SIGTERM)
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await call
+            assert failure.value.code() in (
+                grpc.StatusCode.UNAVAILABLE,
+                grpc.StatusCode.CANCELLED,
+            )
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                await slow
+        assert await running.ended() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_second_signal_stops_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    async with service(tmp_path, drain_delay_seconds=600, grace_seconds=600) as running:
+        slow = asyncio.create_task(running.get("/slow?seconds=600"))
+        await asyncio.sleep(0.2)
+        running.process.send_signal(number)
+        while number == signal.SIGTERM and (await running.get("/readyz"))[0] != 503:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+        assert running.process.returncode is None
+        running.process.send_signal(number)
+        assert await running.ended(5) == 128 + number
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await slow
+    assert "second SIG" in running.errors[-1]
+
+
+async def test_second_signal_stops_a_blocked_loop(tmp_path: Path) -> None:
+    async with service(tmp_path) as running:
+        blocked = asyncio.create_task(running.get("/block"))
+        while running.notes()[-1] != "blocking":
+            await asyncio.sleep(0.02)
+        running.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.ended(5) == 143
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await blocked
+
+
+@pytest.mark.parametrize("mode", ["all", "http", "rpc"])
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_port_in_use_is_told_and_fails(tmp_path: Path, mode: str, workers: int) -> None:
+    async with service(tmp_path, mode=mode) as running:
+        port = {"rpc_port" if mode == "rpc" else "port": running.port}
+        second = await start(tmp_path, mode=mode, workers=workers, **port)
+        _, errors = await second.process.communicate()
+        assert second.process.returncode == 1
+        assert f"error: port {running.port} is already in use" in errors.decode()
+        assert "Traceback" not in errors.decode()
+
+
+async def test_failing_startup_is_told_and_fails(tmp_path: Path) -> None:
+    for workers in (1, 2):
+        failed = await start(tmp_path, workers=workers, environment={"FAIL": "startup"})
+        _, errors = await failed.process.communicate()
+        assert failed.process.returncode == 1
+        assert "error: the application failed to start" in errors.decode()
+        assert "the database is not there" in errors.decode()
+
+
+async def test_failing_hook_fails_the_process_after_the_rest_was_shut_down(tmp_path: Path) -> None:
+    async with service(tmp_path, environment={"FAIL": "hook"}) as running:
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.ended() == 1
+    assert running.notes()[-1] == "shutdown"
+    assert "a pool did not close" in "".join(running.errors)
+
+
+async def test_missing_certificate_is_told(tmp_path: Path) -> None:
+    for mode in ("all", "rpc"):
+        failed = await start(tmp_path, certfile="nowhere.pem", mode=mode)
+        _, errors = await failed.process.communicate()
+        assert failed.process.returncode == 1
+        assert "error: cannot load the TLS files" in errors.decode()
+        assert "nowhere.pem" in errors.decode()
+
+
+async def test_rpc_mode_serves_grpc_on_its_own_port(tmp_path: Path) -> None:
+    async with service(tmp_path, mode="rpc") as running:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+            assert int(await channel.unary_unary("/t/Echo")(b"")) == running.process.pid
+            last = channel.unary_unary("/t/Echo")(b"0.5")
+            await asyncio.sleep(0.1)
+            running.process.send_signal(signal.SIGTERM)
+            assert int(await last) == running.process.pid
+        assert await running.ended() == 0
+
+
+async def test_port_is_free_again_after_the_stop(tmp_path: Path) -> None:
+    async with service(tmp_path) as running:
+        await running.get("/")
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.ended() == 0
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", running.port))
+
+
+async def test_options_are_those_of_the_program(tmp_path: Path) -> None:
+    async with service(tmp_path) as running:
+        answer = json.loads((await running.get("/"))[2])
+        assert answer == {"pid": running.process.pid, "version": "1"}
