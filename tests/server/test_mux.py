@@ -6,6 +6,8 @@ import hashlib
 import json
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,16 @@ async def connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamW
 async def read_frame(reader: asyncio.StreamReader) -> tuple[int, int, bytes]:
     head = await reader.readexactly(9)
     return head[3], head[4], await reader.readexactly(int.from_bytes(head[:3], "big"))
+
+
+@asynccontextmanager
+async def direct(served: Served, host: str = "127.0.0.1") -> AsyncIterator[int]:
+    """Serve gRPC on a port of its own, without the relay."""
+    server = served.grpc_factory([])
+    port = server.add_insecure_port(f"{host}:0")
+    await server.start()
+    yield port
+    await server.stop(0)
 
 
 async def until(condition: Any) -> None:
@@ -227,8 +239,8 @@ async def test_protocol_error_ends_the_connection_as_without_the_relay(served: S
     async with running(served.server()) as server:
         relayed = await kinds_of_frames(server.port, wrong)
         await until(lambda: not server._shared.relays)  # type: ignore[union-attr] # it has started
-    async with running(Served().server(mode="rpc")) as server:
-        assert relayed == await kinds_of_frames(server.rpc_port, wrong)
+    async with direct(Served()) as port:
+        assert relayed == await kinds_of_frames(port, wrong)
 
 
 async def test_true_peer_on_both_protocols(served: Served) -> None:
@@ -256,12 +268,12 @@ async def test_peer_reads_the_same_as_without_the_relay(served: Served, host: st
     async with running(served.server(host=host)) as server:
         async with grpc.aio.insecure_channel(f"{shown}:{server.port}") as ch:
             relayed = (await ch.unary_unary("/t/Peer")(b"")).decode()
-    other = Served()
-    async with running(other.server(host=host, mode="rpc")) as server:
-        assert server.port is None
-        async with grpc.aio.insecure_channel(f"{shown}:{server.rpc_port}") as ch:
-            direct = (await ch.unary_unary("/t/Peer")(b"")).decode()
-    assert relayed.rpartition(":")[0] == direct.rpartition(":")[0]
+    async with (
+        direct(served, shown) as port,
+        grpc.aio.insecure_channel(f"{shown}:{port}") as ch,
+    ):
+        unrelayed = (await ch.unary_unary("/t/Peer")(b"")).decode()
+    assert relayed.rpartition(":")[0] == unrelayed.rpartition(":")[0]
     assert relayed.rpartition(":")[2].isdigit()
 
 
@@ -401,3 +413,15 @@ async def test_mode_http_closes_grpc(served: Served) -> None:
         writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await read_http(reader))[0] == 200
         writer.close()
+
+
+async def test_mode_rpc_closes_http(served: Served) -> None:
+    async with running(served.server(mode="rpc")) as server:
+        assert server.port is None
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.rpc_port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.rpc_port}") as ch:
+            assert await ch.unary_unary("/t/Echo")(b"x") == b"x"

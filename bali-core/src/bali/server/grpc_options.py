@@ -10,17 +10,14 @@ from bali.server.options import Limits
 __all__ = ["grpc_server_options"]
 
 
-def grpc_server_options(
-    limits: Limits | None = None, *, reuse_port: bool = False
-) -> list[tuple[str, int]]:
+def grpc_server_options(limits: Limits | None = None) -> list[tuple[str, int]]:
     """Return the options for `grpc.aio.server(options=...)`.
 
-    `reuse_port` lets several processes of one service listen on the same port; without it a second
-    server on a port that is in use fails to start instead of stealing half of the calls.
+    A second server on a port that is in use fails to start, instead of taking half of the calls.
     """
     limits = limits or Limits()
     options = [
-        ("grpc.so_reuseport", int(reuse_port)),
+        ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", limits.max_concurrent_streams),
         ("grpc.max_receive_message_length", limits.max_message_bytes),
         ("grpc.max_send_message_length", limits.max_message_bytes),

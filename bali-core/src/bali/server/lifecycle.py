@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -25,14 +26,7 @@ from bali.server.disconnect import ASGIApp
 from bali.server.front import HttpFront
 from bali.server.grpc_options import grpc_server_options
 from bali.server.lifespan import Lifespan
-from bali.server.listeners import (
-    StartError,
-    bind_sockets,
-    check_free,
-    display_host,
-    listen,
-    tls_context,
-)
+from bali.server.listeners import bind_sockets, listen, tls_context
 from bali.server.mux import PortMux, SharedPort
 from bali.server.options import ServerOptions
 from bali.server.peers import PeerRegistry
@@ -50,6 +44,11 @@ Hook = Callable[[], Awaitable[None]]
 #: How long what was cut or cancelled at the end of the grace may take to unwind.
 _UNWIND_SECONDS = 2.0
 _POLL_SECONDS = 0.02
+#: How long a client may take to hear a GOAWAY before its new calls are refused.
+_SETTLE_SECONDS = 1.0
+
+#: What each mode offers by ALPN in a TLS handshake.
+_PROTOCOLS = {"all": ("h2", "http/1.1"), "http": ("http/1.1",), "rpc": ("h2",)}
 
 
 class Server:
@@ -127,73 +126,51 @@ class Server:
 
     async def _start(self, sockets: list[socket.socket] | None) -> None:
         options = self.options
-        inherited = sockets is not None
-        if options.mode == "rpc":
-            bound: list[socket.socket] = []
-            if not inherited and options.rpc_port:
-                check_free(options.host, options.rpc_port)
-        else:
-            bound = sockets if sockets is not None else bind_sockets(options.host, options.port)
+        if sockets is None:
+            sockets = bind_sockets(options.host, options.listening_port)
         try:
-            protocols = ["h2", "http/1.1"] if options.mode == "all" else ["http/1.1"]
-            context = tls_context(options, protocols)
+            context = tls_context(options, _PROTOCOLS[options.mode])
             await self._lifespan.startup()
             try:
-                await self._start_grpc(sockets)
-                if options.mode != "rpc":
-                    await self._start_port(bound, context)
+                await self._start_grpc()
+                await self._start_port(sockets, context)
             except BaseException:
                 await self._stop_grpc(0)
                 await self._lifespan.shutdown()
                 raise
         except BaseException:
-            for sock in bound:
+            for sock in sockets:
                 sock.close()
             raise
         self.readiness.change(ready=True)
         self.started.set()
 
-    async def _start_grpc(self, sockets: list[socket.socket] | None) -> None:
-        options = self.options
-        if options.mode == "http" or self._grpc_factory is None:
+    async def _start_grpc(self) -> None:
+        if self.options.mode == "http" or self._grpc_factory is None:
             return
-        reuse_port = sockets is not None
-        server = self._grpc_factory(
-            list(grpc_server_options(options.limits, reuse_port=reuse_port))
-        )
-        self._grpc = server
-        if options.mode == "all":
-            self._private = PrivateSocket(self.peers)
-            self._private.listen(server)
-        else:
-            # The parent process of several workers holds a socket bound to the port they share.
-            port = sockets[0].getsockname()[1] if sockets else options.rpc_port
-            self.rpc_port = self._add_own_port(server, f"{display_host(options.host)}:{port}")
-        await server.start()
+        self._grpc = self._grpc_factory(list(grpc_server_options(self.options.limits)))
+        self._private = PrivateSocket(self.peers)
+        self._private.listen(self._grpc)
+        await self._grpc.start()
 
-    def _add_own_port(self, server: grpc.aio.Server, address: str) -> int:
+    async def _start_port(
+        self, sockets: list[socket.socket], context: ssl.SSLContext | None
+    ) -> None:
         options = self.options
-        try:
-            if options.certfile is None:
-                return server.add_insecure_port(address)
-            return server.add_secure_port(address, _grpc_credentials(options))
-        except (RuntimeError, OSError) as error:
-            raise StartError(f"gRPC cannot listen on {address}: {error}") from error
-
-    async def _start_port(self, sockets: list[socket.socket], context: Any) -> None:
-        options = self.options
-        self._front = front = HttpFront(self._app, options, self._lifespan.state)
+        front = None
+        if options.mode != "rpc":
+            self._front = front = HttpFront(self._app, options, self._lifespan.state)
+            front.start()
         self._shared = shared = SharedPort(
             limits=options.limits,
-            make_http=front.make_protocol,
-            count_http=front.count,
+            make_http=front.make_protocol if front else None,
+            count_http=front.count if front else lambda: 0,
             private=self._private,
         )
         listen(sockets, options.backlog)
-        self.port = sockets[0].getsockname()[1]
-        if options.mode == "all" and self._grpc is not None:
-            self.rpc_port = self.port
-        front.start()
+        port = int(sockets[0].getsockname()[1])
+        self.port = port if front is not None else None
+        self.rpc_port = port if self._grpc is not None else None
         loop = asyncio.get_running_loop()
         for sock in sockets:
             acceptor = await loop.create_server(
@@ -220,10 +197,7 @@ class Server:
         went_well = await _run_hooks(self._drain_hooks)
         for acceptor in self._acceptors:
             acceptor.close()
-        if self._shared is not None:
-            self._shared.close_idle()
-        await asyncio.gather(self._stop_grpc(options.grace_seconds), self._stop_http())
-        await self._empty_relays()
+        await asyncio.gather(self._stop_relayed(), self._stop_http())
         went_well &= await _run_hooks(self._shutdown_hooks)
         went_well &= await self._lifespan.shutdown()
         await self.readiness.settled()
@@ -244,10 +218,17 @@ class Server:
         front.abort()
         await _within(_UNWIND_SECONDS, lambda: not front.is_busy())
 
-    async def _empty_relays(self) -> None:
+    async def _stop_relayed(self) -> None:
+        """End gRPC: no new calls, then none in flight, then no connections."""
         shared = self._shared
         if shared is None:
             return
+        shared.close_idle()
+        # A gRPC server that stops cancels the calls that reach it later. So the clients are told
+        # first, while it still serves what they had sent before they heard.
+        shared.drain()
+        await _within(_SETTLE_SECONDS, lambda: not shared.relays)
+        await self._stop_grpc(self.options.grace_seconds)
         if not await _within(_UNWIND_SECONDS, lambda: not shared.relays):
             shared.abort()
             await _within(_UNWIND_SECONDS, lambda: not shared.relays)
@@ -292,24 +273,6 @@ class Server:
         sys.stderr.write(f"stopped at once by a second {signal.Signals(number).name}\n")
         sys.stderr.flush()
         os._exit(128 + number)
-
-
-def _grpc_credentials(options: ServerOptions) -> grpc.ServerCredentials:
-    assert options.certfile is not None
-    try:
-        with open(options.certfile, "rb") as file:
-            certificate = file.read()
-        with open(options.keyfile or options.certfile, "rb") as file:
-            key = file.read()
-        authorities = None
-        if options.client_ca_file is not None:
-            with open(options.client_ca_file, "rb") as file:
-                authorities = file.read()
-    except OSError as error:
-        raise StartError(f"cannot load the TLS files: {error}") from error
-    return grpc.ssl_server_credentials(
-        [(key, certificate)], authorities, require_client_auth=authorities is not None
-    )
 
 
 async def _run_hooks(hooks: list[Hook]) -> bool:

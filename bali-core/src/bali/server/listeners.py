@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from bali.server.options import ServerOptions
 
-__all__ = ["StartError", "bind_sockets", "check_free", "display_host", "listen", "tls_context"]
+__all__ = ["StartError", "bind_sockets", "display_host", "listen", "tls_context"]
 
 
 class StartError(Exception):
     """The server cannot start; the message says why, for the person who started it."""
 
 
-def bind_sockets(host: str, port: int, *, reuse_port: bool = False) -> list[socket.socket]:
+def bind_sockets(host: str, port: int) -> list[socket.socket]:
     """Return sockets bound to every address of `host`, on one port; 0 takes a free one.
 
     Raises `StartError` if the host is unknown or the port is in use.
@@ -26,7 +26,7 @@ def bind_sockets(host: str, port: int, *, reuse_port: bool = False) -> list[sock
         for family, address in _addresses(host, port):
             if sockets:
                 address = (address[0], sockets[0].getsockname()[1], *address[2:])
-            sockets.append(_bind(family, address, reuse_port=reuse_port))
+            sockets.append(_bind(family, address))
     except OSError as error:
         for sock in sockets:
             sock.close()
@@ -42,14 +42,10 @@ def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[s
     return list(places)
 
 
-def _bind(
-    family: socket.AddressFamily, address: tuple[str | int, ...], *, reuse_port: bool
-) -> socket.socket:
+def _bind(family: socket.AddressFamily, address: tuple[str | int, ...]) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # Both families on "::", as gRPC does; an explicit IPv4 address has a socket of its own.
             only = int(address[0] != "::")
@@ -70,16 +66,6 @@ def listen(sockets: Sequence[socket.socket], backlog: int) -> None:
         except OSError as error:
             host, port = sock.getsockname()[:2]
             raise _start_error(host, port, error) from error
-
-
-def check_free(host: str, port: int, backlog: int = 1) -> None:
-    """Raise `StartError` unless `host:port` can be listened on by this process alone."""
-    sockets = bind_sockets(host, port)
-    try:
-        listen(sockets, backlog)
-    finally:
-        for sock in sockets:
-            sock.close()
 
 
 def _start_error(host: str, port: int, error: OSError) -> StartError:

@@ -106,6 +106,11 @@ class ServerOptions:
             raise ValueError("client_ca_file is set without certfile; client certificates need TLS")
 
     @property
+    def listening_port(self) -> int:
+        """The port that the mode listens on."""
+        return self.rpc_port if self.mode == "rpc" else self.port
+
+    @property
     def scheme(self) -> str:
         """`https` when the port speaks TLS, else `http`."""
         return "https" if self.certfile else "http"

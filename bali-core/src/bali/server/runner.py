@@ -70,8 +70,7 @@ async def _serve(
 
 async def _announce_start(server: Server, options: ServerOptions) -> None:
     await server.started.wait()
-    port = server.rpc_port if options.mode == "rpc" else server.port
-    _announce(options, port or 0)
+    _announce(options, server.port or server.rpc_port or 0)
 
 
 def _announce(options: ServerOptions, port: int) -> None:

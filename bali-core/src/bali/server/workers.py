@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bali.server.lifecycle import Server
-from bali.server.listeners import StartError, bind_sockets, check_free, listen
+from bali.server.listeners import StartError, bind_sockets, listen
 from bali.server.options import ServerOptions
 
 __all__ = ["Supervisor", "WorkerChannel"]
@@ -281,11 +281,6 @@ def _kill(worker: _Worker) -> None:
 
 
 def _open_sockets(options: ServerOptions) -> list[socket.socket]:
-    if options.mode != "rpc":
-        sockets = bind_sockets(options.host, options.port)
-        listen(sockets, options.backlog)
-        return sockets
-    # gRPC opens its own sockets. This one, bound but not listening, holds the port for them.
-    if options.rpc_port:
-        check_free(options.host, options.rpc_port)
-    return bind_sockets(options.host, options.rpc_port, reuse_port=True)[:1]
+    sockets = bind_sockets(options.host, options.listening_port)
+    listen(sockets, options.backlog)
+    return sockets
