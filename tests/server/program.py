@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from bali.server import Limits, Readiness, Server, ServerOptions, run
+from bali.server.relay import Relay
 
 VERSION = "1"
 
@@ -115,6 +116,8 @@ def build(options: ServerOptions) -> Server:
 
 
 def main() -> int:
+    if os.environ.get("FAIL") == "goaway":
+        Relay.send_goaway = lambda self: None  # type: ignore[method-assign] # the negative control
     given = json.loads(sys.argv[1])
     limits = Limits(**given.pop("limits", {}))
     options = ServerOptions(limits=limits, **given)

@@ -72,34 +72,42 @@ async def test_sigterm_drains_unary_calls_and_streams(tmp_path: Path) -> None:
     assert running.notes()[1:] == ["drained", "ended", "shutdown"]
 
 
-async def test_drain_sends_goaway_at_once_so_that_no_call_fails(tmp_path: Path) -> None:
-    """Calls made one after the other through the stop of one of two instances all succeed."""
-    first_folder, second_folder = tmp_path / "1", tmp_path / "2"
-    first_folder.mkdir()
-    second_folder.mkdir()
+@pytest.mark.parametrize("mode", ["all", "rpc"])
+@pytest.mark.parametrize("fail", ["", "goaway"])
+async def test_no_call_fails_while_one_of_two_instances_stops(
+    tmp_path: Path, fail: str, mode: str
+) -> None:
+    """Under steady load, without any drain delay. Without the early GOAWAY some calls fail."""
+    folders = [tmp_path / "1", tmp_path / "2"]
+    for folder in folders:
+        folder.mkdir()
     async with (
-        service(first_folder, drain_delay_seconds=0.5) as first,
-        service(second_folder) as second,
+        service(folders[0], environment={"FAIL": fail}, mode=mode) as first,
+        service(folders[1], environment={"FAIL": fail}, mode=mode) as second,
+        grpc.aio.insecure_channel(f"ipv4:127.0.0.1:{first.port},127.0.0.1:{second.port}") as channel,
     ):
-        target = f"ipv4:127.0.0.1:{first.port},127.0.0.1:{second.port}"
-        pids = []
-        async with grpc.aio.insecure_channel(target) as channel:
-            echo = channel.unary_unary("/t/Echo")
+        echo = channel.unary_unary("/t/Echo")
+        pids: list[int] = []
+        failed: list[str] = []
+        has_stopped = asyncio.Event()
 
-            async def call() -> None:
-                for _ in range(400):
+        async def call() -> None:
+            while not has_stopped.is_set():
+                try:
                     pids.append(int(await echo(b"", wait_for_ready=True)))
+                except grpc.aio.AioRpcError as error:
+                    failed.append(error.code().name)
 
-            calls = [asyncio.create_task(call()) for _ in range(5)]
-            await asyncio.sleep(0.1)
-            victim, other = first, second
-            if pids[0] != first.process.pid:
-                victim, other = second, first
-            victim.process.send_signal(signal.SIGTERM)
-            await asyncio.gather(*calls)
-            assert len(pids) == 2000
-            assert await victim.ended() == 0
-            assert int(await echo(b"", wait_for_ready=True)) == other.process.pid
+        calls = [asyncio.create_task(call()) for _ in range(20)]
+        while len(pids) < 100:
+            await asyncio.sleep(0.01)
+        victim = first if first.process.pid in pids else second
+        victim.process.send_signal(signal.SIGTERM)
+        assert await victim.ended() == 0
+        has_stopped.set()
+        await asyncio.gather(*calls)
+        assert len(set(pids)) == 2
+        assert bool(failed) is bool(fail)
 
 
 async def test_sigint_skips_the_drain_delay(tmp_path: Path) -> None:

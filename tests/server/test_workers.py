@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+
+from tests.server.processes import PROGRAM, Service, service, start
+
+
+async def pids(running: Service, count: int) -> set[int]:
+    """Ask until so many processes have answered."""
+    seen: set[int] = set()
+    async with asyncio.timeout(30):
+        while len(seen) < count:
+            answers = await asyncio.gather(*(running.hello() for _ in range(8)))
+            seen |= {int(answer["pid"]) for answer in answers}
+    return seen
+
+
+def children(running: Service) -> list[psutil.Process]:
+    return psutil.Process(running.process.pid).children()
+
+
+async def test_workers_share_the_port_and_stop_cleanly(tmp_path: Path) -> None:
+    async with service(tmp_path, workers=2) as running:
+        workers = await pids(running, 2)
+        assert running.process.pid not in workers
+        assert {child.pid for child in children(running)} == workers
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+            call = asyncio.ensure_future(channel.unary_unary("/t/Echo")(b"0.7"))
+            slow = asyncio.create_task(running.get("/slow?seconds=0.7"))
+            await asyncio.sleep(0.2)
+            running.process.send_signal(signal.SIGTERM)
+            assert int(await call) in workers
+            assert (await slow)[0] == 200
+        assert await running.ended() == 0
+        assert not any(psutil.pid_exists(pid) for pid in workers)
+    assert running.notes().count("shutdown") == 2
+
+
+async def test_workers_in_mode_rpc(tmp_path: Path) -> None:
+    async with service(tmp_path, workers=2, mode="rpc") as running:
+        seen = set()
+        async with asyncio.timeout(30):
+            while len(seen) < 2:
+                option = [("grpc.use_local_subchannel_pool", 1)]
+                async with grpc.aio.insecure_channel(
+                    f"127.0.0.1:{running.port}", options=option
+                ) as channel:
+                    echo = channel.unary_unary("/t/Echo")
+                    seen.add(int(await echo(b"", wait_for_ready=True)))
+        assert running.process.pid not in seen
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ended() == 0
+
+
+async def test_crashed_worker_is_replaced(tmp_path: Path) -> None:
+    async with service(tmp_path, workers=2) as running:
+        before = await pids(running, 2)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await running.get("/crash")
+        async with asyncio.timeout(30):
+            while len(after := {child.pid for child in children(running)}) < 2 or after == before:
+                await asyncio.sleep(0.05)
+        assert len(before & after) == 1
+        assert await pids(running, 2) == after
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.ended() == 0
+    assert any("ended with code -9" in line for line in running.errors)
+
+
+async def test_worker_stopped_by_hand_is_replaced(tmp_path: Path) -> None:
+    async with service(tmp_path, workers=2) as running:
+        before = await pids(running, 2)
+        os.kill(min(before), signal.SIGTERM)
+        async with asyncio.timeout(30):
+            while len(after := {child.pid for child in children(running)}) < 2 or after == before:
+                await asyncio.sleep(0.05)
+        assert len(before & after) == 1
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.ended() == 0
+
+
+async def test_workers_stop_when_their_parent_is_killed(tmp_path: Path) -> None:
+    async with service(tmp_path, workers=2) as running:
+        workers = await pids(running, 2)
+        running.process.kill()
+        async with asyncio.timeout(20):
+            while any(_is_running(pid) for pid in workers):
+                await asyncio.sleep(0.05)
+    assert running.notes().count("shutdown") == 2
+
+
+def _is_running(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+async def test_second_signal_kills_the_workers(tmp_path: Path) -> None:
+    async with service(tmp_path, workers=2, drain_delay_seconds=600) as running:
+        workers = await pids(running, 2)
+        running.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        assert running.process.returncode is None
+        running.process.send_signal(signal.SIGTERM)
+        assert await running.ended(10) == 143
+        assert not any(psutil.pid_exists(pid) for pid in workers)
+
+
+async def test_signal_to_the_whole_group_is_one_signal(tmp_path: Path) -> None:
+    """Ctrl-C reaches parent and workers at once; nobody takes it for a second one."""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(PROGRAM),
+        '{"port": 0, "workers": 2, "drain_delay_seconds": 0}',
+        start_new_session=True,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"LOG": str(tmp_path / "log")},
+    )
+    running = Service(program, tmp_path / "log")
+    await running.announced()
+    await pids(running, 2)
+    slow = asyncio.create_task(running.get("/slow?seconds=0.7"))
+    await asyncio.sleep(0.2)
+    os.killpg(program.pid, signal.SIGINT)
+    assert (await slow)[0] == 200
+    assert await running.ended() == 0
+
+
+async def test_reload_restarts_on_a_change(tmp_path: Path) -> None:
+    """The port stays open: a request sent during the restart waits, it does not fail."""
+    async with service(tmp_path, reload=True) as running:
+        before = await running.hello()
+        assert before["version"] == "1"
+        await asyncio.sleep(0.5)  # the watcher starts beside the server
+        main = tmp_path / "main.py"
+        main.write_text(main.read_text().replace('VERSION = "1"', 'VERSION = "2"'))
+        async with asyncio.timeout(30):
+            while (after := await running.hello())["version"] != "2":
+                await asyncio.sleep(0.05)
+        assert after["pid"] != before["pid"]
+
+        good = main.read_text()
+        main.write_text(good + "\nthis is no Python\n")
+        async with asyncio.timeout(30):
+            while not any("starts again on the next change" in line for line in running.errors):
+                await asyncio.sleep(0.05)
+        waiting = asyncio.create_task(running.get("/"))
+        await asyncio.sleep(0.2)
+        main.write_text(good)
+        assert (await waiting)[0] == 200
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ended() == 0
+
+
+async def test_reload_without_watchfiles_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "watchfiles.py").write_text("raise ImportError('not here')\n")
+    failed = await start(tmp_path, reload=True)
+    _, errors = await failed.process.communicate()
+    assert failed.process.returncode == 1
+    assert "error: --reload needs the package watchfiles" in errors.decode()
+
+
+def test_worker_variable_is_not_inherited_further() -> None:
+    code = (
+        "import os; os.environ['BALI_WORKER'] = ''; "
+        "from bali.server.workers import WorkerChannel; "
+        "assert WorkerChannel.from_environment() is None; assert 'BALI_WORKER' not in os.environ"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
