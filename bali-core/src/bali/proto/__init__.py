@@ -1,0 +1,19 @@
+"""protobuf's spoke: the typed tree as descriptors, and values as messages."""
+
+from bali.proto.codec import Codec
+from bali.proto.service import bind_request, bind_response, bind_service, build_service
+from bali.proto.shapes import BoundMethod, BoundService, Method, ServiceShape
+from bali.proto.text import proto_text
+
+__all__ = [
+    "BoundMethod",
+    "BoundService",
+    "Codec",
+    "Method",
+    "ServiceShape",
+    "bind_request",
+    "bind_response",
+    "bind_service",
+    "build_service",
+    "proto_text",
+]

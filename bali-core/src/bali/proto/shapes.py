@@ -1,0 +1,68 @@
+"""What a service looks like before it has descriptors, and what it is once it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+
+from bali.schemas import Record
+
+__all__ = ["BoundMethod", "BoundService", "Method", "ServiceShape"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One method: its request and response as trees; an absent response is an empty message."""
+
+    name: str
+    request: Record
+    response: Record | None
+    is_server_streaming: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceShape:
+    """One service of one .proto file."""
+
+    package: str
+    name: str
+    file_name: str
+    methods: tuple[Method, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundMethod:
+    """A method with its message classes and the conversions between them and Python values.
+
+    `decode` takes a request message to arguments by wire name; what is not present is absent.
+    `encode` takes an object of the response model (None for an empty message) to a response
+    message. `encode_request` and `decode_response` are the caller's side of the same.
+    """
+
+    name: str
+    path: str
+    input_type: type[Message]
+    output_type: type[Message]
+    is_server_streaming: bool
+    decode: Callable[[Message], dict[str, Any]]
+    encode: Callable[[Any], Message]
+    encode_request: Callable[[Mapping[str, Any] | Any], Message]
+    decode_response: Callable[[Message], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundService:
+    """A service whose every method is bound to messages."""
+
+    full_name: str
+    methods: tuple[BoundMethod, ...]
+    pool: DescriptorPool
+    file: FileDescriptor
+    descriptor: ServiceDescriptor
