@@ -93,7 +93,7 @@ class Served:
         server.add_generic_rpc_handlers((Generic(self),))
         return server
 
-    def server(self, *, limits: Limits | None = None, app: Any = None, **options: Any) -> Server:
+    def server(self, limits: Limits | None = None, app: Any = None, **options: Any) -> Server:
         options = {"port": 0, "rpc_port": 0, "drain_delay_seconds": 0.0, **options}
         return Server(
             app or self.app,
@@ -110,7 +110,9 @@ class Generic(grpc.GenericRpcHandler):
     def __init__(self, served: Served) -> None:
         self.served = served
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+    def service(
+        self, details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         served = self.served
 
         async def echo(request: bytes, context: Any) -> bytes:
@@ -180,6 +182,13 @@ class Generic(grpc.GenericRpcHandler):
             case "/t/Both":
                 return grpc.stream_stream_rpc_method_handler(both)
         return None
+
+
+def open_channel(target: str, credentials: Any = None, options: Any = ()) -> Any:
+    """Open a gRPC channel, untyped: its calls take and give bytes, as without serializers."""
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, credentials, options=options)
 
 
 @asynccontextmanager

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-import grpc
-
-from tests.server.served import Served, read_http, running
+from tests.server.served import Served, open_channel, read_http, running
 
 
 async def test_one_port_answers_http_and_grpc() -> None:
@@ -17,7 +15,7 @@ async def test_one_port_answers_http_and_grpc() -> None:
         assert (status, body) == (200, b"hello")
         assert "date" in headers
         assert "server" not in headers
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        async with open_channel(f"127.0.0.1:{server.port}") as channel:
             assert await channel.unary_unary("/t/Echo")(b"hi") == b"hi"
         writer.close()
         assert served.readiness.is_ready

@@ -16,16 +16,16 @@ import pytest
 
 from bali.server import Limits, Server
 from tests.server.conftest import Certificates
-from tests.server.served import Served, read_http, running
+from tests.server.served import Served, open_channel, read_http, running
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 PING = b"\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678"
 
 
-def channel(server: Server, **options: int) -> grpc.aio.Channel:
+def channel(server: Server, **options: int) -> Any:
     pairs = [(f"grpc.{name}", value) for name, value in options.items()]
-    return grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=pairs)
+    return open_channel(f"127.0.0.1:{server.port}", options=pairs)
 
 
 async def connect(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -144,7 +144,7 @@ async def test_relay_reads_no_faster_than_the_client_takes() -> None:
         sock.close()
 
 
-def headers_frame(stream: int, path: bytes, *, end_stream: bool = False) -> bytes:
+def headers_frame(stream: int, path: bytes, *, gzip: bool = False) -> bytes:
     """Write the headers of a gRPC call with HPACK literals, never indexed."""
     fields = [
         (b":method", b"POST"),
@@ -154,11 +154,12 @@ def headers_frame(stream: int, path: bytes, *, end_stream: bool = False) -> byte
         (b"content-type", b"application/grpc"),
         (b"te", b"trailers"),
     ]
+    if gzip:
+        fields.append((b"grpc-encoding", b"gzip"))
     block = b"".join(
         b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in fields
     )
-    flags = 4 | int(end_stream)
-    return len(block).to_bytes(3, "big") + bytes([1, flags]) + stream.to_bytes(4, "big") + block
+    return len(block).to_bytes(3, "big") + b"\x01\x04" + stream.to_bytes(4, "big") + block
 
 
 def data_frame(stream: int, message: bytes) -> bytes:
@@ -266,11 +267,11 @@ async def test_true_peer_on_both_protocols(served: Served) -> None:
 async def test_peer_reads_the_same_as_without_the_relay(served: Served, host: str) -> None:
     shown = f"[{host}]" if ":" in host else host
     async with running(served.server(host=host)) as server:
-        async with grpc.aio.insecure_channel(f"{shown}:{server.port}") as ch:
+        async with open_channel(f"{shown}:{server.port}") as ch:
             relayed = (await ch.unary_unary("/t/Peer")(b"")).decode()
     async with (
         direct(served, shown) as port,
-        grpc.aio.insecure_channel(f"{shown}:{port}") as ch,
+        open_channel(f"{shown}:{port}") as ch,
     ):
         unrelayed = (await ch.unary_unary("/t/Peer")(b"")).decode()
     assert relayed.rpartition(":")[0] == unrelayed.rpartition(":")[0]
@@ -326,7 +327,7 @@ async def test_tls_serves_both_on_one_port(served: Served, certificates: Certifi
             writer.close()
             await writer.wait_closed()
         credentials = grpc.ssl_channel_credentials(Path(certificates.ca).read_bytes())
-        async with grpc.aio.secure_channel(f"localhost:{server.port}", credentials) as ch:
+        async with open_channel(f"localhost:{server.port}", credentials) as ch:
             payload = b"y" * 3_000_000
             assert await ch.unary_unary("/t/Echo")(payload) == payload
             assert (await ch.unary_unary("/t/Peer")(b"")).startswith(b"ipv4:127.0.0.1:")
@@ -348,11 +349,11 @@ async def test_client_certificate_is_known_to_the_call(
         root = Path(certificates.ca).read_bytes()
         pair = [Path(name).read_bytes() for name in (certificates.client_key, certificates.client)]
         credentials = grpc.ssl_channel_credentials(root, *pair)
-        async with grpc.aio.secure_channel(f"localhost:{server.port}", credentials) as ch:
+        async with open_channel(f"localhost:{server.port}", credentials) as ch:
             subject = await ch.unary_unary("/t/Subject")(b"")
             assert subject == b"commonName=billing|DNS:billing.internal"
         anonymous = grpc.ssl_channel_credentials(root)
-        async with grpc.aio.secure_channel(f"localhost:{server.port}", anonymous) as ch:
+        async with open_channel(f"localhost:{server.port}", anonymous) as ch:
             with pytest.raises(grpc.aio.AioRpcError) as failure:
                 await ch.unary_unary("/t/Subject")(b"", timeout=5)
             assert failure.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -423,5 +424,5 @@ async def test_mode_rpc_closes_http(served: Served) -> None:
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
         writer.close()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.rpc_port}") as ch:
+        async with open_channel(f"127.0.0.1:{server.rpc_port}") as ch:
             assert await ch.unary_unary("/t/Echo")(b"x") == b"x"

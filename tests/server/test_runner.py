@@ -12,7 +12,7 @@ import pytest
 from bali.server import ServerOptions
 from bali.server.runner import start_line
 from tests.server.processes import service, start
-from tests.server.served import read_http
+from tests.server.served import open_channel, read_http
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ async def test_sigterm_drains_unary_calls_and_streams(tmp_path: Path) -> None:
         streaming_reader, streaming_writer = await asyncio.open_connection(
             "127.0.0.1", running.port
         )
-        async with grpc.aio.insecure_channel(target) as channel:
+        async with open_channel(target) as channel:
             unary = asyncio.ensure_future(channel.unary_unary("/t/Echo")(b"1.2"))
             ticks = channel.unary_stream("/t/Ticks")(b"")
             assert await ticks.read() == b"0"
@@ -84,7 +84,7 @@ async def test_no_call_fails_while_one_of_two_instances_stops(
     async with (
         service(folders[0], environment={"FAIL": fail}, mode=mode) as first,
         service(folders[1], environment={"FAIL": fail}, mode=mode) as second,
-        grpc.aio.insecure_channel(f"ipv4:127.0.0.1:{first.port},127.0.0.1:{second.port}") as channel,
+        open_channel(f"ipv4:127.0.0.1:{first.port},127.0.0.1:{second.port}") as channel,
     ):
         echo = channel.unary_unary("/t/Echo")
         pids: list[int] = []
@@ -122,7 +122,7 @@ async def test_sigint_skips_the_drain_delay(tmp_path: Path) -> None:
 async def test_grace_ends_what_does_not_end_by_itself(tmp_path: Path) -> None:
     async with service(tmp_path, grace_seconds=0.3) as running:
         slow = asyncio.create_task(running.get("/slow?seconds=600"))
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+        async with open_channel(f"127.0.0.1:{running.port}") as channel:
             call = channel.unary_unary("/t/Echo")(b"600")
             await asyncio.sleep(0.2)
             running.process.send_signal(signal.SIGTERM)
@@ -207,7 +207,7 @@ async def test_missing_certificate_is_told(tmp_path: Path) -> None:
 
 async def test_rpc_mode_serves_grpc_on_its_own_port(tmp_path: Path) -> None:
     async with service(tmp_path, mode="rpc") as running:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+        async with open_channel(f"127.0.0.1:{running.port}") as channel:
             assert int(await channel.unary_unary("/t/Echo")(b"")) == running.process.pid
             last = channel.unary_unary("/t/Echo")(b"0.5")
             await asyncio.sleep(0.1)

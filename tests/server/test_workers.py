@@ -8,11 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import grpc
-import psutil
+import psutil  # type: ignore[import-untyped] # it ships no types
 import pytest
 
 from tests.server.processes import PROGRAM, Service, service, start
+from tests.server.served import open_channel
 
 
 async def pids(running: Service, count: int) -> set[int]:
@@ -34,7 +34,7 @@ async def test_workers_share_the_port_and_stop_cleanly(tmp_path: Path) -> None:
         workers = await pids(running, 2)
         assert running.process.pid not in workers
         assert {child.pid for child in children(running)} == workers
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+        async with open_channel(f"127.0.0.1:{running.port}") as channel:
             call = asyncio.ensure_future(channel.unary_unary("/t/Echo")(b"0.7"))
             slow = asyncio.create_task(running.get("/slow?seconds=0.7"))
             await asyncio.sleep(0.2)
@@ -52,9 +52,7 @@ async def test_workers_in_mode_rpc(tmp_path: Path) -> None:
         async with asyncio.timeout(30):
             while len(seen) < 2:
                 option = [("grpc.use_local_subchannel_pool", 1)]
-                async with grpc.aio.insecure_channel(
-                    f"127.0.0.1:{running.port}", options=option
-                ) as channel:
+                async with open_channel(f"127.0.0.1:{running.port}", options=option) as channel:
                     echo = channel.unary_unary("/t/Echo")
                     seen.add(int(await echo(b"", wait_for_ready=True)))
         assert running.process.pid not in seen

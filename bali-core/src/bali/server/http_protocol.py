@@ -92,6 +92,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._last_byte = self._since
         self._header_bytes = 0
         self._body_bytes = 0
+        self._owes_continue = False
         # The response bytes last seen waiting for the client, and since when.
         self._unsent = 0
         self._unsent_since = self._since
@@ -172,6 +173,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         super().on_headers_complete()
         self._enter(_BODY, self._last_byte)
+        self._owes_continue = self.expect_100_continue
         if self.is_draining or self._requests == self.limits.max_requests_per_connection:
             self.cycle.keep_alive = False
 
@@ -249,7 +251,9 @@ class HttpProtocol(HttpToolsProtocol):
         timeout = limits.body_timeout_seconds
         if self._phase == _IDLE or timeout is None or self.flow.read_paused:
             return None
-        if self.cycle.waiting_for_100_continue:
+        if self._owes_continue:
+            # The client waits for our word; its time begins when we see that it has been given.
+            self._owes_continue = self.cycle.waiting_for_100_continue
             self._since = self._last_byte = now
             return None
         due = self._last_byte + timeout

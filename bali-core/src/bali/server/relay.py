@@ -76,7 +76,7 @@ class Relay:
             self._forget = self._private.peers.register(name, _peer(client))
             await self._open(sock)
         except OSError as error:
-            _log.error("a gRPC connection could not be relayed: %s", error)  # noqa: TRY400 - the text tells
+            _log.error("a gRPC connection could not be relayed: %s", error)
             client.abort()
             return
         if client.is_closing():
