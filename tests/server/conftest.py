@@ -31,6 +31,10 @@ class Certificates:
     client: str
     client_key: str
 
+    def read(self, name: str) -> bytes:
+        """Return the PEM text of one of the files."""
+        return Path(getattr(self, name)).read_bytes()
+
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
@@ -39,7 +43,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca = _certificate("authority", ca_key, "authority", ca_key, names=None)
     files = {"ca": _write(folder / "ca.pem", ca.public_bytes(serialization.Encoding.PEM))}
-    alternatives = {
+    alternatives: dict[str, list[Any]] = {
         "server": [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))],
         "client": [x509.DNSName("billing.internal")],
     }

@@ -1,7 +1,7 @@
 """A service as users write it, for tests that start real processes.
 
-`python program.py '{"port": 0, ...}'` serves with these options. The environment says what goes wrong:
-`FAIL` names a step, `LOG` a file to which the steps are written.
+`python program.py '{"port": 0, ...}'` serves with these options. The environment says what goes
+wrong: `FAIL` names a step, `LOG` a file to which the steps are written.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -29,7 +30,7 @@ VERSION = "1"
 
 def note(text: str) -> None:
     if path := os.environ.get("LOG"):
-        with open(path, "a", encoding="utf-8") as file:
+        with Path(path).open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
 
 
@@ -42,7 +43,7 @@ async def lifespan(_app: Starlette) -> AsyncIterator[None]:
     note("shutdown")
 
 
-def build(options: ServerOptions) -> Server:
+def build(options: ServerOptions) -> Server:  # noqa: C901 - one function a route
     readiness = Readiness()
 
     async def hello(request: Request) -> Response:
@@ -93,7 +94,7 @@ def build(options: ServerOptions) -> Server:
 
     def factory(channel_options: list[tuple[str, Any]]) -> grpc.aio.Server:
         server = grpc.aio.server(options=channel_options)
-        handlers = {
+        handlers: dict[str, Any] = {
             "Echo": grpc.unary_unary_rpc_method_handler(echo),
             "Ticks": grpc.unary_stream_rpc_method_handler(ticks),
         }
@@ -117,7 +118,7 @@ def build(options: ServerOptions) -> Server:
 
 def main() -> int:
     if os.environ.get("FAIL") == "goaway":
-        Relay.send_goaway = lambda self: None  # type: ignore[method-assign] # the negative control
+        setattr(Relay, "send_goaway", lambda _relay: None)  # noqa: B010 - the negative control
     given = json.loads(sys.argv[1])
     limits = Limits(**given.pop("limits", {}))
     options = ServerOptions(limits=limits, **given)

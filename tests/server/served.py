@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -110,7 +110,7 @@ class Generic(grpc.GenericRpcHandler):
     def __init__(self, served: Served) -> None:
         self.served = served
 
-    def service(
+    def service(  # noqa: C901, PLR0911 - one function a method
         self, details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
         served = self.served
@@ -182,6 +182,13 @@ class Generic(grpc.GenericRpcHandler):
             case "/t/Both":
                 return grpc.stream_stream_rpc_method_handler(both)
         return None
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until `condition` holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - any condition, not only one that sets an event
+            await asyncio.sleep(0.005)
 
 
 def open_channel(target: str, credentials: Any = None, options: Any = ()) -> Any:

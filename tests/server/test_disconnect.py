@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from bali.server import DisconnectSignal, DisconnectWatcher
-from tests.server.served import Served, read_http, running
+from tests.server.served import Served, read_http, running, until
 
 
 class Unsignalled:
@@ -34,12 +34,6 @@ def signalled(app: Any) -> Any:
 @pytest.fixture
 def served() -> Served:
     return Served()
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 HEAD = b" HTTP/1.1\r\nhost: x\r\n"

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+from typing import Self
 
 import pytest
 
@@ -24,7 +25,7 @@ class Client:
     def __init__(self, server: Server) -> None:
         self.port = server.port
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
         return self
 
@@ -328,10 +329,12 @@ async def test_connection_ends_after_its_number_of_requests(served: Served) -> N
 
 
 async def test_idle_connection_is_closed(served: Served) -> None:
-    async with running(served.server(limits=Limits(keep_alive_seconds=0.2))) as server:
-        async with Client(server) as client:
-            assert (await client.ask(GET))[0] == 200
-            assert not await client.is_open_after(5)
+    async with (
+        running(served.server(limits=Limits(keep_alive_seconds=0.2))) as server,
+        Client(server) as client,
+    ):
+        assert (await client.ask(GET))[0] == 200
+        assert not await client.is_open_after(5)
 
 
 async def test_client_request_id_is_quoted_in_refusals(served: Served) -> None:

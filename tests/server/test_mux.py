@@ -16,7 +16,7 @@ import pytest
 
 from bali.server import Limits, Server
 from tests.server.conftest import Certificates
-from tests.server.served import Served, open_channel, read_http, running
+from tests.server.served import Served, open_channel, read_http, running, until
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -45,12 +45,6 @@ async def direct(served: Served, host: str = "127.0.0.1") -> AsyncIterator[int]:
     await server.start()
     yield port
     await server.stop(0)
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("cut", range(1, len(PREFACE)))
@@ -111,7 +105,7 @@ async def test_relay_reads_no_faster_than_the_client_takes() -> None:
 
     def factory(options: list[tuple[str, Any]]) -> grpc.aio.Server:
         grpc_server = grpc.aio.server(options=options)
-        handler = grpc.unary_stream_rpc_method_handler(flood)
+        handler: Any = grpc.unary_stream_rpc_method_handler(flood)
         grpc_server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("t", {"Flood": handler}),)
         )
@@ -199,7 +193,7 @@ def served() -> Served:
 
 
 async def test_half_close_reaches_the_grpc_server(served: Served) -> None:
-    """What gRPC does when a client ends its direction is what the client sees, as without a relay."""
+    """What gRPC does when a client ends its direction is what the client sees."""
     async with running(served.server()) as server:
         reader, writer = await connect(server)
         writer.write(PREFACE + SETTINGS + headers_frame(1, b"/t/Wait") + data_frame(1, b""))
@@ -214,7 +208,7 @@ async def test_half_close_reaches_the_grpc_server(served: Served) -> None:
 
 async def test_abort_cancels_the_call(served: Served) -> None:
     async with running(served.server()) as server:
-        reader, writer = await connect(server)
+        _, writer = await connect(server)
         writer.write(PREFACE + SETTINGS + headers_frame(1, b"/t/Wait") + data_frame(1, b""))
         await asyncio.wait_for(served.entered.wait(), 10)
         writer.transport.abort()
@@ -266,9 +260,11 @@ async def test_true_peer_on_both_protocols(served: Served) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_peer_reads_the_same_as_without_the_relay(served: Served, host: str) -> None:
     shown = f"[{host}]" if ":" in host else host
-    async with running(served.server(host=host)) as server:
-        async with open_channel(f"{shown}:{server.port}") as ch:
-            relayed = (await ch.unary_unary("/t/Peer")(b"")).decode()
+    async with (
+        running(served.server(host=host)) as server,
+        open_channel(f"{shown}:{server.port}") as ch,
+    ):
+        relayed = (await ch.unary_unary("/t/Peer")(b"")).decode()
     async with (
         direct(served, shown) as port,
         open_channel(f"{shown}:{port}") as ch,
@@ -314,8 +310,8 @@ def client_context(certificates: Certificates, *protocols: str) -> ssl.SSLContex
 
 
 async def test_tls_serves_both_on_one_port(served: Served, certificates: Certificates) -> None:
-    options = {"certfile": certificates.server, "keyfile": certificates.server_key}
-    async with running(served.server(**options)) as server:
+    server = served.server(certfile=certificates.server, keyfile=certificates.server_key)
+    async with running(server):
         for protocols in ((), ("http/1.1",)):
             reader, writer = await asyncio.open_connection(
                 "localhost", server.port, ssl=client_context(certificates, *protocols)
@@ -326,7 +322,7 @@ async def test_tls_serves_both_on_one_port(served: Served, certificates: Certifi
             assert json.loads(body) == list(writer.get_extra_info("sockname"))[:2]
             writer.close()
             await writer.wait_closed()
-        credentials = grpc.ssl_channel_credentials(Path(certificates.ca).read_bytes())
+        credentials = grpc.ssl_channel_credentials(certificates.read("ca"))
         async with open_channel(f"localhost:{server.port}", credentials) as ch:
             payload = b"y" * 3_000_000
             assert await ch.unary_unary("/t/Echo")(payload) == payload
@@ -346,8 +342,8 @@ async def test_client_certificate_is_known_to_the_call(
             client_ca_file=certificates.ca,
         )
     ) as server:
-        root = Path(certificates.ca).read_bytes()
-        pair = [Path(name).read_bytes() for name in (certificates.client_key, certificates.client)]
+        root = certificates.read("ca")
+        pair = [certificates.read("client_key"), certificates.read("client")]
         credentials = grpc.ssl_channel_credentials(root, *pair)
         async with open_channel(f"localhost:{server.port}", credentials) as ch:
             subject = await ch.unary_unary("/t/Subject")(b"")

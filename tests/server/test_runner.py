@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC110 - another process's state can only be asked for
 from __future__ import annotations
 
 import asyncio
@@ -171,8 +172,9 @@ async def test_second_signal_stops_a_blocked_loop(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_port_in_use_is_told_and_fails(tmp_path: Path, mode: str, workers: int) -> None:
     async with service(tmp_path, mode=mode) as running:
-        port = {"rpc_port" if mode == "rpc" else "port": running.port}
-        second = await start(tmp_path, mode=mode, workers=workers, **port)
+        second = await start(
+            tmp_path, mode=mode, workers=workers, port=running.port, rpc_port=running.port
+        )
         _, errors = await second.process.communicate()
         assert second.process.returncode == 1
         assert f"error: port {running.port} is already in use" in errors.decode()

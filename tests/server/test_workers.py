@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC110 - another process's state can only be asked for
 from __future__ import annotations
 
 import asyncio
@@ -26,7 +27,7 @@ async def pids(running: Service, count: int) -> set[int]:
 
 
 def children(running: Service) -> list[psutil.Process]:
-    return psutil.Process(running.process.pid).children()
+    return list(psutil.Process(running.process.pid).children())
 
 
 async def test_workers_share_the_port_and_stop_cleanly(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ async def test_workers_share_the_port_and_stop_cleanly(tmp_path: Path) -> None:
 
 async def test_workers_in_mode_rpc(tmp_path: Path) -> None:
     async with service(tmp_path, workers=2, mode="rpc") as running:
-        seen = set()
+        seen: set[int] = set()
         async with asyncio.timeout(30):
             while len(seen) < 2:
                 option = [("grpc.use_local_subchannel_pool", 1)]
@@ -99,7 +100,7 @@ async def test_workers_stop_when_their_parent_is_killed(tmp_path: Path) -> None:
 
 def _is_running(pid: int) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     return False
 
 

@@ -56,8 +56,8 @@ class BodyLimit:
         length, encodings = _body_headers(scope)
         body = _Body(receive, send, lambda: self._request_id(scope), self.max_body_bytes)
         try:
-            if length is not None and length > self.max_body_bytes:
-                raise await body.refuse(_too_large(self.max_body_bytes))
+            if length is not None:
+                await body.announce(length)
             if encodings:
                 body.decoder = await self._decoder(encodings, body)
                 scope = _plain_scope(scope)
@@ -111,6 +111,11 @@ class _Body:
         self._started = False
         self.decoder: _Decoder | None = None
         self.refused = False
+
+    async def announce(self, length: int) -> None:
+        """Take the length that the client names; refuse it before a byte is read."""
+        if length > self._limit:
+            raise await self.refuse(_too_large(self._limit))
 
     async def receive(self) -> Message:
         if self.decoder is None or self._ended:

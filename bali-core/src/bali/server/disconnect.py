@@ -58,17 +58,21 @@ class DisconnectSignal:
 
 
 class DisconnectWatcher:
-    """ASGI middleware that cancels a request's work when its client disconnects. Put it outermost."""
+    """ASGI middleware that cancels a request's work when its client disconnects.
+
+    Put it outermost.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; return normally if its client went away."""
-        if scope["type"] != "http":
+        task = asyncio.current_task()
+        if scope["type"] != "http" or task is None:
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(send)
+        exchange = _Exchange(send, task)
         signal = (scope.get("extensions") or {}).get(EXTENSION)
         if isinstance(signal, DisconnectSignal):
             signal.subscribe(exchange.cancel)
@@ -91,9 +95,7 @@ class _Exchange:
 
     __slots__ = ("_cancelled", "_complete", "_send", "_task")
 
-    def __init__(self, send: Send) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def __init__(self, send: Send, task: asyncio.Task[Any]) -> None:
         self._task = task
         self._send = send
         self._complete = False

@@ -106,17 +106,20 @@ class HttpProtocol(HttpToolsProtocol):
     # The connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
+        """Begin to watch the connection."""
         super().connection_made(transport)
         self.flow = _TimedFlow(transport, self)
         self._timer = self.loop.call_later(self._tick, self._check)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """End what runs for a client that has gone."""
         self._stop_timer()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._signal.fire()
 
     def handle_websocket_upgrade(self) -> None:
+        """Hand the connection on to the WebSocket protocol, without these limits."""
         self._stop_timer()
         super().handle_websocket_upgrade()
 
@@ -138,6 +141,7 @@ class HttpProtocol(HttpToolsProtocol):
     # Bytes in
 
     def data_received(self, data: bytes) -> None:
+        """Take bytes, and bound the headers that are not complete yet."""
         if self._refused:
             return
         now = self._last_byte = self.loop.time()
@@ -151,6 +155,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse_headers()
 
     def on_message_begin(self) -> None:
+        """Begin a request."""
         if self._refused:
             return
         super().on_message_begin()
@@ -159,6 +164,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {EXTENSION: self._signal}  # type: ignore[dict-item] # an object of ours
 
     def on_headers_complete(self) -> None:
+        """Start the request's work unless its head breaks a limit."""
         if self._refused:
             return
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -178,6 +184,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
+        """Take a piece of the body unless it is too much."""
         if self._refused:
             return
         self._body_bytes += len(body)
@@ -187,6 +194,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """End the request; its client owes nothing more."""
         if self._refused:
             return
         self._phase = _IDLE
@@ -217,6 +225,7 @@ class HttpProtocol(HttpToolsProtocol):
     # Time
 
     def pause_writing(self) -> None:
+        """Note what the client has to take for the connection to go on."""
         self._unsent = self.transport.get_write_buffer_size()
         self._unsent_since = self.loop.time()
         super().pause_writing()
@@ -291,7 +300,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._refuse(
             HeadersTooLarge(
                 "The request line and headers are larger than the "
-                f"{limits.max_header_bytes} bytes or more than the {limits.max_headers} fields allowed"
+                f"{limits.max_header_bytes} bytes, "
+                f"or more than the {limits.max_headers} fields, that are allowed"
             )
         )
 

@@ -90,7 +90,7 @@ class Server:
         self._acceptors: list[asyncio.AbstractServer] = []
 
     def on_drain(self, hook: Hook) -> None:
-        """Have `hook` run after the drain delay, before calls in flight end: stop consumers here."""
+        """Have `hook` run after the drain delay, while calls end: stop consumers here."""
         self._drain_hooks.append(hook)
 
     def on_shutdown(self, hook: Hook) -> None:
@@ -280,7 +280,7 @@ async def _run_hooks(hooks: list[Hook]) -> bool:
     for hook in hooks:
         try:
             await hook()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the other hooks must run; the exit code tells
             went_well = False
             _log.exception("a hook failed while the server was stopping")
     return went_well

@@ -34,7 +34,7 @@ class Lifespan:
     async def startup(self) -> None:
         """Start the application. Raises `StartError` if it cannot start."""
         self._task = asyncio.create_task(self._run(), name="lifespan")
-        answer = await self._ask("lifespan.startup")
+        answer = await self._ask("lifespan.startup", self._task)
         if answer is None:
             if self._was_asked and self._error is not None:
                 raise StartError(
@@ -50,7 +50,7 @@ class Lifespan:
         """Shut the application down; tell whether that went well."""
         if self._task is None or self._task.done():
             return True
-        answer = await self._ask("lifespan.shutdown")
+        answer = await self._ask("lifespan.shutdown", self._task)
         if answer is None:
             if self._error is not None:
                 _log.error("the application failed to shut down", exc_info=self._error)
@@ -61,12 +61,11 @@ class Lifespan:
         await self._task
         return True
 
-    async def _ask(self, event: str) -> Message | None:
+    async def _ask(self, event: str, task: asyncio.Task[None]) -> Message | None:
         """Send `event` and return the answer; None if the application ended without one."""
-        assert self._task is not None
         self._events.put_nowait({"type": event})
         answer = asyncio.ensure_future(self._answers.get())
-        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({answer, task}, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             return answer.result()
         answer.cancel()

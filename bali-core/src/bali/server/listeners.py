@@ -23,10 +23,10 @@ def bind_sockets(host: str, port: int) -> list[socket.socket]:
     """
     sockets: list[socket.socket] = []
     try:
-        for family, address in _addresses(host, port):
-            if sockets:
-                address = (address[0], sockets[0].getsockname()[1], *address[2:])
-            sockets.append(_bind(family, address))
+        for family, (name, _, *rest) in _addresses(host, port):
+            # All addresses share the port that the first one got.
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            sockets.append(_bind(family, (name, chosen, *rest)))
     except OSError as error:
         for sock in sockets:
             sock.close()

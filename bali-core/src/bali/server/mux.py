@@ -116,7 +116,7 @@ class PortMux(asyncio.Protocol):
         elif size == len(PREFACE):
             self._become_relay(transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forget a connection that ended undecided."""
         self._leave()
 

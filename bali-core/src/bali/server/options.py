@@ -49,7 +49,7 @@ class Limits:
     max_concurrent_streams: int = 100
     #: Shortest interval at which a gRPC client may send keepalive pings.
     min_ping_interval_seconds: float = 20.0
-    #: Interval at which the server pings a silent gRPC client, and how long it waits for the answer.
+    #: Interval at which the server pings a silent gRPC client, and how long it waits for an answer.
     ping_interval_seconds: float = 60.0
     ping_timeout_seconds: float = 20.0
     #: Age at which a gRPC connection is told to go (gRPC adds a jitter of 10 %), so that clients
@@ -74,7 +74,8 @@ class ServerOptions:
     mode: Mode = "all"
     #: Processes that share the port.
     workers: int = 1
-    #: Restart when a source file below `reload_directories` changes (default: the working directory).
+    #: Restart when a source file below `reload_directories` changes (default: the working
+    #: directory).
     reload: bool = False
     reload_directories: tuple[str, ...] = ()
     #: PEM files. With a certificate the port speaks TLS only. With `client_ca_file` a client must

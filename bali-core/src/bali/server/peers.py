@@ -64,7 +64,7 @@ def _key(grpc_peer: str) -> str:
 
 def peer_address(name: Any) -> str:
     """Write a socket's `getpeername()` the way gRPC's `context.peer()` does."""
-    if not isinstance(name, (tuple, list)) or len(name) < 2:
+    if not isinstance(name, (tuple, list)):
         return f"unix:{name or ''}"
     host, port = str(name[0]), int(name[1])
     if host.startswith("::ffff:") and "." in host:

@@ -1,10 +1,10 @@
 """The private way from the one port to the gRPC server of the same process.
 
 A Unix socket in a directory that only this user may enter: no other user of the machine can reach
-the gRPC server past TLS and the limits of the port. Every connection to it is made from a socket with
-a name of its own, which gRPC reports as its peer; that is how a call finds its true client. Where no
-such directory can be made (a read-only file system), it is a TCP port of the loopback interface, and
-the source port is the name.
+the gRPC server past TLS and the limits of the port. Every connection to it is made from a socket
+with a name of its own, which gRPC reports as its peer; that is how a call finds its true client.
+Where no such directory can be made (a read-only file system), it is a TCP port of the loopback
+interface, and the source port is the name.
 """
 
 from __future__ import annotations

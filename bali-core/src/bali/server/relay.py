@@ -22,9 +22,9 @@ _PEER_MEMORY_SECONDS = 30.0
 class Relay:
     """A client's connection, carried to the gRPC server byte by byte.
 
-    Each side reads no faster than the other side writes. The end of one side's stream, a close and an
-    abort are carried over as what they are. Closing waits for what is still to be written, for at
-    most `write_timeout_seconds` without progress.
+    Each side reads no faster than the other side writes. The end of one side's stream, a close and
+    an abort are carried over as what they are. Closing waits for what is still to be written, for
+    at most `write_timeout_seconds` without progress.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Relay:
         self._connecting: asyncio.Task[None] | None = None
         self._is_goaway_due = False
         self._cursor = FrameCursor()
+        self._transport = transport
         self._client = _Side(self, transport)
         self._server = _ServerSide(self, None)
         self._client.other = self._server
@@ -52,8 +53,7 @@ class Relay:
         """Take the client's transport over and connect to the gRPC server."""
         self._relays.add(self)
         self._write_timeout_seconds = write_timeout_seconds
-        client = self._client.transport
-        assert client is not None
+        client = self._transport
         client.set_protocol(self._client)
         client.pause_reading()
         self._connecting = self._loop.create_task(self._connect(client))
@@ -109,7 +109,6 @@ class Relay:
         if side is self._client and self._connecting is not None:
             self._connecting.cancel()
         other = side.other
-        assert other is not None
         if exc is not None:
             other.abort()
         else:
@@ -123,10 +122,11 @@ class Relay:
 class _Side(asyncio.Protocol):
     """One of the two connections of a relay."""
 
+    other: _Side
+
     def __init__(self, relay: Relay, transport: asyncio.Transport | None) -> None:
         self._relay = relay
         self.transport = transport
-        self.other: _Side | None = None
         self.is_lost = False
         self._has_ended = False
         self._closing: asyncio.TimerHandle | None = None
@@ -135,21 +135,16 @@ class _Side(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        assert self.other is not None
         self.other.write(data)
 
     def eof_received(self) -> bool:
-        assert self.other is not None
-        assert self.transport is not None
         # TLS has no half-closed state: there the end of one direction ends the connection.
-        return self.other.write_eof() and self.transport.can_write_eof()
+        return self.other.write_eof() and self.can_write_eof()
 
     def pause_writing(self) -> None:
-        assert self.other is not None
         self.other.pause_reading()
 
     def resume_writing(self) -> None:
-        assert self.other is not None
         self.other.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -162,9 +157,12 @@ class _Side(asyncio.Protocol):
         if self.transport is not None and not self._has_ended and not self.is_lost:
             self.transport.write(data)
 
+    def can_write_eof(self) -> bool:
+        return self.transport is not None and not self.is_lost and self.transport.can_write_eof()
+
     def write_eof(self) -> bool:
         """End this side's stream; tell whether the other side may stay open for answers."""
-        if self.transport is None or self.is_lost or not self.transport.can_write_eof():
+        if self.transport is None or not self.can_write_eof():
             return False
         self._has_ended = True
         self.transport.write_eof()
@@ -185,16 +183,17 @@ class _Side(asyncio.Protocol):
         if timeout_seconds is not None and self.transport.get_write_buffer_size():
             loop = asyncio.get_running_loop()
             unsent = self.transport.get_write_buffer_size()
-            self._closing = loop.call_later(timeout_seconds, self._expire, timeout_seconds, unsent)
+            self._closing = loop.call_later(
+                timeout_seconds, self._expire, self.transport, timeout_seconds, unsent
+            )
 
     def abort(self) -> None:
         if self.transport is not None and not self.is_lost:
             self.transport.abort()
 
-    def _expire(self, timeout_seconds: float, unsent: int) -> None:
-        assert self.transport is not None
-        if self.transport.get_write_buffer_size() == unsent:
-            self.transport.abort()
+    def _expire(self, transport: asyncio.Transport, timeout_seconds: float, unsent: int) -> None:
+        if transport.get_write_buffer_size() == unsent:
+            transport.abort()
         else:
             self.close(timeout_seconds)
 
