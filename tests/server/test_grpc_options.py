@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import os
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,8 +12,9 @@ import psutil  # type: ignore[import-untyped] # it ships no types
 import pytest
 
 from bali.server import Limits, grpc_server_options
-from tests.server.served import Served, running
-from tests.server.test_mux import PREFACE, SETTINGS, channel, headers_frame
+from tests.server.processes import service
+from tests.server.served import Served, open_channel, running
+from tests.server.wire import PREFACE, SETTINGS, headers_frame
 
 RESET = b"\x00\x00\x04\x03\x00%s\x00\x00\x00\x08"
 
@@ -50,7 +52,7 @@ def test_times_that_are_off_leave_no_option() -> None:
 async def test_message_limit_is_kept_both_ways() -> None:
     async with (
         running(Served().server(limits=Limits(max_message_bytes=1000))) as server,
-        channel(server) as ch,
+        open_channel(f"127.0.0.1:{server.port}") as ch,
     ):
         assert await ch.unary_unary("/t/Echo")(b"x" * 1000) == b"x" * 1000
         for call in (ch.unary_unary("/t/Echo")(b"x" * 1001), total(ch, b"1001 1")):
@@ -64,7 +66,7 @@ async def total(ch: Any, request: bytes) -> int:
 
 
 async def test_metadata_limit_is_kept() -> None:
-    async with running(Served().server()) as server, channel(server) as ch:
+    async with running(Served().server()) as server, open_channel(f"127.0.0.1:{server.port}") as ch:
         echo = ch.unary_unary("/t/Echo")
         assert await echo(b"", metadata=[("x", "y" * 12_000)]) == b""
         with pytest.raises(grpc.aio.AioRpcError) as failure:
@@ -122,7 +124,7 @@ async def flood(port: int, seconds: float) -> int:
             while loop.time() < end:
                 burst = b""
                 for _ in range(500):
-                    burst += headers_frame(stream, b"/t/Wait") + RESET % stream.to_bytes(4, "big")
+                    burst += headers_frame(stream, b"/t/Echo") + RESET % stream.to_bytes(4, "big")
                     stream += 2
                 writer.write(burst)
                 await writer.drain()
@@ -134,20 +136,54 @@ async def flood(port: int, seconds: float) -> int:
     return stream // 2
 
 
-async def test_rapid_reset_harms_nobody_else() -> None:
-    async with running(Served().server()) as server, channel(server) as ch:
-        echo = ch.unary_unary("/t/Echo")
-        await echo(b"")
-        attack = asyncio.create_task(flood(server.port or 0, 2.0))
+@pytest.mark.parametrize("streams", [100, 2**31 - 1])
+async def test_rapid_reset_harms_nobody_else(tmp_path: Path, streams: int) -> None:
+    """Without the limit on streams, calls of other clients fail."""
+    async with service(tmp_path, limits={"max_concurrent_streams": streams}) as running_service:
+        attack = asyncio.create_task(flood(running_service.port, 4.0))
         failed: list[Any] = []
         answered = 0
-        while not attack.done():
-            try:
-                await echo(b"x", timeout=5)
-                answered += 1
-            except grpc.aio.AioRpcError as error:
-                failed.append(error)
-        assert await attack > 1000
-        assert failed == []
-        assert answered > 20
-        assert await echo(b"after") == b"after"
+
+        async def victim() -> None:
+            nonlocal answered
+            own = [("grpc.use_local_subchannel_pool", 1)]
+            async with open_channel(f"127.0.0.1:{running_service.port}", options=own) as ch:
+                echo = ch.unary_unary("/t/Echo")
+                while not attack.done():
+                    try:
+                        await echo(b"", timeout=3 if streams == 100 else 1)
+                        answered += 1
+                    except grpc.aio.AioRpcError as error:
+                        failed.append(error)
+
+        await asyncio.gather(*(victim() for _ in range(5)))
+        assert await attack > 10_000
+        assert bool(failed) is (streams != 100)
+        if streams == 100:
+            assert answered > 0
+            async with open_channel(f"127.0.0.1:{running_service.port}") as ch:
+                assert await ch.unary_unary("/t/Echo")(b"", timeout=20)
+
+
+@pytest.mark.parametrize("protection", [0, 1])
+async def test_client_with_many_calls_is_not_refused(protection: int) -> None:
+    """As many calls at once as streams are allowed, and more: they wait, none is refused."""
+    options = dict(grpc_server_options()) | {"grpc.http.overload_protection": protection}
+    server = Served().grpc_factory(list(options.items()))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    failed: list[Any] = []
+    async with open_channel(f"127.0.0.1:{port}") as ch:
+        echo = ch.unary_unary("/t/Echo")
+        await echo(b"")
+
+        async def call() -> None:
+            for _ in range(30):
+                try:
+                    await echo(b"x" * 100)
+                except grpc.aio.AioRpcError as error:
+                    failed.append(error.code())
+
+        await asyncio.gather(*(call() for _ in range(128)))
+    await server.stop(0)
+    assert bool(failed) is bool(protection)
