@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bali.app.commands import parse_options
 from bali.app.services import AddToServer, Services, adder_of
-from bali.database import Database, default_database
+from bali.database import Database
+from bali.database import db as default_database
 from bali.errors import ConfigurationError, UnknownRoute
 from bali.resources import (
     Admission,

@@ -1,0 +1,24 @@
+"""Models, and the database they live in."""
+
+from bali.database.database import Database
+from bali.database.filters import get_filters_expr
+from bali.database.schema import ModelSchema, model_to_schema
+from bali.database.store import ModelStore
+from bali.database.types import Duration, ExactNumeric, UTCDateTime
+from bali.database.unit import Unit
+
+__all__ = [
+    "Database",
+    "Duration",
+    "ExactNumeric",
+    "ModelSchema",
+    "ModelStore",
+    "UTCDateTime",
+    "Unit",
+    "db",
+    "get_filters_expr",
+    "model_to_schema",
+]
+
+#: The database of a service that has one. It connects when it is first used.
+db = Database()
