@@ -1,7 +1,8 @@
 """protobuf's spoke: the typed tree as descriptors, and values as messages."""
 
-from bali.proto.codec import Codec
-from bali.proto.service import bind_request, bind_response, bind_service, build_service
+from bali.proto.codec import Codec, EncodeError
+from bali.proto.messages import bind_request, bind_response
+from bali.proto.service import bind_service, build_service
 from bali.proto.shapes import BoundMethod, BoundService, Method, ServiceShape
 from bali.proto.text import proto_text
 
@@ -9,6 +10,7 @@ __all__ = [
     "BoundMethod",
     "BoundService",
     "Codec",
+    "EncodeError",
     "Method",
     "ServiceShape",
     "bind_request",

@@ -8,8 +8,8 @@ value (a nullable list, a list of lists, a list with gaps), a small message is p
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from google.protobuf import (
@@ -22,9 +22,17 @@ from google.protobuf import (
 )
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.type import date_pb2, decimal_pb2, timeofday_pb2
+from google.type import date_pb2, decimal_pb2, timeofday_pb2  # type: ignore[import-untyped]  # the package ships no types
 
 from bali.errors import ConfigurationError
+from bali.proto.names import (
+    camel_case,
+    enum_prefix,
+    enum_value_names,
+    is_identifier,
+    json_name,
+    variant_names,
+)
 from bali.proto.shapes import Method, ServiceShape
 from bali.schemas import (
     EnumNode,
@@ -39,9 +47,11 @@ from bali.schemas import (
     records_of,
 )
 
-__all__ = ["add_to_pool", "build_file", "enum_value_name"]
+__all__ = ["add_to_pool", "build_file", "dependencies"]
 
 _F = descriptor_pb2.FieldDescriptorProto
+_Message = descriptor_pb2.DescriptorProto
+
 _PLAIN = {
     ScalarKind.BOOL: _F.TYPE_BOOL,
     ScalarKind.INT: _F.TYPE_INT64,
@@ -59,20 +69,25 @@ _MESSAGES: dict[ScalarKind, Any] = {
     ScalarKind.ANY: struct_pb2.Value,
     ScalarKind.FIELD_MASK: field_mask_pb2.FieldMask,
 }
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 def build_file(shape: ServiceShape) -> descriptor_pb2.FileDescriptorProto:
     """Return the file with the service and every message it needs.
 
-    Raises `ConfigurationError` for two schemas with one message name, and for a field name that
-    protobuf does not allow; both name the schemas.
+    Raises `ConfigurationError` for two schemas with one message name, and for a name that protobuf
+    does not allow; both name the schemas.
     """
     return _FileBuilder(shape).build()
 
 
+def dependencies() -> Iterable[FileDescriptor]:
+    """Return the compiled files that a built file may import."""
+    messages = [*_MESSAGES.values(), empty_pb2.Empty]
+    return {message.DESCRIPTOR.file.name: message.DESCRIPTOR.file for message in messages}.values()
+
+
 def add_to_pool(pool: DescriptorPool, file: FileDescriptor) -> None:
-    """Add a compiled file and what it imports to a pool that does not have them yet."""
+    """Add a compiled file and what it imports to a pool, unless it has them."""
     try:
         pool.FindFileByName(file.name)
     except KeyError:
@@ -81,33 +96,39 @@ def add_to_pool(pool: DescriptorPool, file: FileDescriptor) -> None:
         pool.AddSerializedFile(file.serialized_pb)
 
 
-def enum_value_name(enum_name: str, member: str) -> str:
-    """Return the name of an enum value: `Size`, `large` become `SIZE_LARGE`."""
-    prefix = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", enum_name).upper()
-    return f"{prefix}_{re.sub(r'[^0-9A-Za-z]+', '_', member).strip('_').upper() or 'EMPTY'}"
-
-
 class _FileBuilder:
     def __init__(self, shape: ServiceShape) -> None:
         self.shape = shape
         self.file = descriptor_pb2.FileDescriptorProto(
             name=shape.file_name, package=shape.package, syntax="proto3"
         )
-        self._owners: dict[str, Any] = {}
+        self._owners: dict[str, tuple[object, str]] = {}
         self._dependencies: set[str] = set()
         self._from_callers = {
-            id(record) for method in shape.methods for record in records_of(method.request)
+            _identity(record) for method in shape.methods for record in records_of(method.request)
         }
 
     def build(self) -> descriptor_pb2.FileDescriptorProto:
-        service = descriptor_pb2.ServiceDescriptorProto(name=self.shape.name)
-        for method in self.shape.methods:
+        shape = self.shape
+        if shape.package and not all(map(is_identifier, shape.package.split("."))):
+            raise ConfigurationError(
+                f"{shape.file_name}: package {shape.package!r} is no name in protobuf; write it "
+                "like `user` or `acme.user.v1`"
+            )
+        self._claim(shape.name, shape, f"service {shape.name}")
+        service = descriptor_pb2.ServiceDescriptorProto(name=shape.name)
+        for method in shape.methods:
             service.method.append(self._method(method))
         self.file.service.append(service)
         self.file.dependency.extend(sorted(self._dependencies))
         return self.file
 
     def _method(self, method: Method) -> descriptor_pb2.MethodDescriptorProto:
+        if not is_identifier(method.name):
+            raise ConfigurationError(
+                f"{self.shape.name}: method {method.name!r} is no name in protobuf; use letters, "
+                "digits and underscores"
+            )
         request = self._message(method.request)
         if method.response is None:
             response = self._well_known(empty_pb2.Empty)
@@ -124,157 +145,163 @@ class _FileBuilder:
 
     def _message(self, record: Record) -> str:
         name = record.name
-        if not self._claim(name, record, "schema", record.type):
-            return self._full(name)
-        # A place is taken before the fields are read, so that a record can contain itself.
-        position = len(self.file.message_type)
-        self.file.message_type.add(name=name)
-        message = descriptor_pb2.DescriptorProto(name=name)
-        for field in record.fields:
-            self._field(message, record, field)
-        _add_presence(message)
-        self.file.message_type[position].CopyFrom(message)
+        if self._claim(name, _identity(record), _place(record)):
+            with self._new(name) as message:
+                for field in record.fields:
+                    self._field(message, record, field)
         return self._full(name)
 
-    def _field(
-        self, message: descriptor_pb2.DescriptorProto, record: Record, field: Field
-    ) -> None:
-        where = f"{record.name}.{field.wire_name}"
-        if not _IDENTIFIER.match(field.wire_name):
-            raise ConfigurationError(
-                f"{_place(record)}: field {field.wire_name!r} is no name in protobuf; use letters, "
-                "digits and underscores"
-            )
-        entry = message.field.add(
-            name=field.wire_name, number=len(message.field) + 1, label=_F.LABEL_OPTIONAL
-        )
-        stem = f"{record.name}{_camel(field.wire_name)}"
-        node = field.node
-        if isinstance(node, ListNode | MapNode) and field.is_nullable:
-            self._wrapper(entry, f"{stem}Value", "values", node)
-        elif isinstance(node, ListNode):
-            self._repeated(entry, stem, node)
-        elif isinstance(node, MapNode):
-            self._map(message, entry, stem, node)
-        else:
-            self._single(entry, stem, node, where)
-            is_optional = field.is_nullable or id(record) in self._from_callers
-            if is_optional and entry.type != _F.TYPE_MESSAGE:
-                entry.proto3_optional = True
-
-    def _repeated(self, entry: Any, stem: str, node: ListNode) -> None:
-        if node.is_item_nullable or isinstance(node.item, ListNode | MapNode):
-            self._wrapper(entry, f"{stem}Item", _wrapped_name(node.item), node.item)
-        else:
-            self._single(entry, stem, node.item, stem)
-        entry.label = _F.LABEL_REPEATED
-
-    def _map(
-        self, message: descriptor_pb2.DescriptorProto, entry: Any, stem: str, node: MapNode
-    ) -> None:
-        nested = message.nested_type.add(name=f"{_camel(entry.name)}Entry")
-        nested.options.map_entry = True
-        nested.field.add(name="key", number=1, label=_F.LABEL_OPTIONAL, type=_F.TYPE_STRING)
-        value = nested.field.add(name="value", number=2, label=_F.LABEL_OPTIONAL)
-        if node.is_value_nullable or isinstance(node.value, ListNode | MapNode):
-            self._wrapper(value, f"{stem}Item", _wrapped_name(node.value), node.value)
-        else:
-            self._single(value, stem, node.value, stem)
-        entry.label = _F.LABEL_REPEATED
-        entry.type = _F.TYPE_MESSAGE
-        entry.type_name = f"{self._full(message.name)}.{nested.name}"
-
-    def _single(self, entry: Any, stem: str, node: Node, where: str) -> None:
-        if isinstance(node, Scalar) and node.kind in _PLAIN:
-            entry.type = _PLAIN[node.kind]
-        elif isinstance(node, Scalar):
-            entry.type, entry.type_name = _F.TYPE_MESSAGE, self._well_known(_MESSAGES[node.kind])
-        elif isinstance(node, EnumNode):
-            entry.type, entry.type_name = _F.TYPE_ENUM, self._enum(node, stem)
-        elif isinstance(node, UnionNode):
-            entry.type, entry.type_name = _F.TYPE_MESSAGE, self._union(node, stem)
-        elif isinstance(node, Record):
-            entry.type, entry.type_name = _F.TYPE_MESSAGE, self._message(node)
-        else:
-            raise ConfigurationError(f"{where}: {node!r} has no form in protobuf")
-
-    def _wrapper(self, entry: Any, name: str, field_name: str, node: Node) -> None:
-        self._claim(name, name, "wrapper", None)
-        message = descriptor_pb2.DescriptorProto(name=name)
+    @contextmanager
+    def _new(self, name: str) -> Iterator[_Message]:
+        """Make a message; its place in the file is taken first, as it may contain itself."""
         position = len(self.file.message_type)
         self.file.message_type.add(name=name)
-        inner = message.field.add(name=field_name, number=1, label=_F.LABEL_OPTIONAL)
-        if isinstance(node, ListNode):
-            self._repeated(inner, name, node)
-        elif isinstance(node, MapNode):
-            self._map(message, inner, name, node)
-        else:
-            self._single(inner, name, node, name)
-            if inner.type != _F.TYPE_MESSAGE:
-                inner.proto3_optional = True
+        message = _Message(name=name)
+        yield message
+        _name_in_json(message)
         _add_presence(message)
         self.file.message_type[position].CopyFrom(message)
-        entry.type, entry.type_name = _F.TYPE_MESSAGE, self._full(name)
+
+    def _field(self, message: _Message, record: Record, field: Field) -> None:
+        name, node = field.wire_name, field.node
+        if not is_identifier(name):
+            raise ConfigurationError(
+                f"{_place(record)}: field {name!r} is no name in protobuf; use letters, digits and "
+                "underscores, or an alias that does"
+            )
+        if any(known.name == name for known in message.field):
+            raise ConfigurationError(
+                f"{_place(record)}: two fields have the name {name!r} on the wire; rename one, or "
+                "its alias"
+            )
+        entry = message.field.add(name=name, number=len(message.field) + 1, label=_F.LABEL_OPTIONAL)
+        stem = f"{record.name}{camel_case(name)}"
+        is_many = _is_many(node)
+        if is_many and field.is_nullable:
+            self._wrapper(entry, f"{stem}Value", node)
+        elif is_many:
+            self._many(message, entry, stem, node)
+        else:
+            self._single(entry, stem, node)
+        from_callers = _identity(record) in self._from_callers
+        if field.is_nullable or (
+            from_callers and entry.type != _F.TYPE_MESSAGE and entry.label != _F.LABEL_REPEATED
+        ):
+            entry.proto3_optional = True
+
+    def _many(self, message: _Message, entry: _F, stem: str, node: Node) -> None:
+        if isinstance(node, ListNode):
+            self._item(entry, stem, node.item, is_nullable=node.is_item_nullable)
+        elif isinstance(node, MapNode):
+            nested = message.nested_type.add(name=f"{camel_case(entry.name)}Entry")
+            nested.options.map_entry = True
+            nested.field.add(
+                name="key", json_name="key", number=1, label=_F.LABEL_OPTIONAL, type=_F.TYPE_STRING
+            )
+            value = nested.field.add(
+                name="value", json_name="value", number=2, label=_F.LABEL_OPTIONAL
+            )
+            self._item(value, stem, node.value, is_nullable=node.is_value_nullable)
+            entry.type = _F.TYPE_MESSAGE
+            entry.type_name = f"{self._full(message.name)}.{nested.name}"
+        entry.label = _F.LABEL_REPEATED
+
+    def _item(self, entry: _F, stem: str, node: Node, *, is_nullable: bool) -> None:
+        """Set the type of an item of a list or map; one that protobuf cannot repeat is wrapped."""
+        is_many = _is_many(node)
+        if is_many or (is_nullable and not _is_any(node)):
+            self._wrapper(entry, f"{stem}Item", node)
+        else:
+            self._single(entry, stem, node)
+
+    def _wrapper(self, entry: _F, name: str, node: Node) -> None:
+        entry.type = _F.TYPE_MESSAGE
+        if isinstance(node, ListNode) and _is_any(node.item):
+            entry.type_name = self._well_known(struct_pb2.ListValue)
+            return
+        self._claim(name, ("wrapper", name), f"the wrapper message of a field, {name}")
+        with self._new(name) as message:
+            is_many = _is_many(node)
+            inner = message.field.add(
+                name="values" if is_many else "value", number=1, label=_F.LABEL_OPTIONAL
+            )
+            if is_many:
+                self._many(message, inner, name, node)
+            else:
+                self._single(inner, name, node)
+                inner.proto3_optional = True
+        entry.type_name = self._full(name)
+
+    def _single(self, entry: _F, stem: str, node: Node) -> None:
+        if isinstance(node, Scalar) and node.kind in _PLAIN:
+            entry.type = _PLAIN[node.kind]
+        elif isinstance(node, EnumNode):
+            entry.type, entry.type_name = _F.TYPE_ENUM, self._enum(node, stem)
+        else:
+            entry.type = _F.TYPE_MESSAGE
+            if isinstance(node, Scalar):
+                entry.type_name = self._well_known(_MESSAGES[node.kind])
+            elif isinstance(node, MapNode):
+                entry.type_name = self._well_known(struct_pb2.Struct)
+            elif isinstance(node, UnionNode):
+                entry.type_name = self._union(node, stem)
+            elif isinstance(node, Record):
+                entry.type_name = self._message(node)
 
     def _union(self, node: UnionNode, stem: str) -> str:
         name = f"{stem}Choice"
-        if not self._claim(name, node, "union", None):
-            return self._full(name)
-        position = len(self.file.message_type)
-        self.file.message_type.add(name=name)
-        message = descriptor_pb2.DescriptorProto(name=name)
-        message.oneof_decl.add(name="choice")
-        for variant in node.variants:
-            if not _IDENTIFIER.match(variant.tag):
-                raise ConfigurationError(
-                    f"{_place(variant.record)}: tag {variant.tag!r} is no name in protobuf; use "
-                    "letters, digits and underscores"
+        self._claim(name, ("union", name), f"the union of a field, {name}")
+        names = variant_names(node)
+        with self._new(name) as message:
+            taken = set(names.values())
+            oneof = node.discriminator if is_identifier(node.discriminator) else "choice"
+            while oneof in taken:
+                oneof = f"{oneof}_"
+            message.oneof_decl.add(name=oneof)
+            for variant in node.variants:
+                message.field.add(
+                    name=names[variant.tag],
+                    number=len(message.field) + 1,
+                    label=_F.LABEL_OPTIONAL,
+                    type=_F.TYPE_MESSAGE,
+                    type_name=self._message(variant.record),
+                    oneof_index=0,
                 )
-            message.field.add(
-                name=variant.tag,
-                number=len(message.field) + 1,
-                label=_F.LABEL_OPTIONAL,
-                type=_F.TYPE_MESSAGE,
-                type_name=self._message(variant.record),
-                oneof_index=0,
-            )
-        self.file.message_type[position].CopyFrom(message)
         return self._full(name)
 
     def _enum(self, node: EnumNode, stem: str) -> str:
         name = node.name or stem
-        if not self._claim(name, node.type or node, "enum", node.type):
+        place = _place(node) if node.type else f"the Literal of a field, {name}"
+        owner = node.type or (name, node.members)
+        if not self._claim(name, owner, place):
             return self._full(name)
         enum = self.file.enum_type.add(name=name)
-        enum.value.add(name=enum_value_name(name, "unspecified"), number=0)
-        taken = {enum.value[0].name}
-        for number, (member, _) in enumerate(node.members, start=1):
-            value_name = enum_value_name(name, member)
-            if value_name in taken:
-                raise ConfigurationError(
-                    f"enum {name}: member {member!r} has the same name in protobuf as another, "
-                    f"{value_name}; rename one of them"
-                )
-            taken.add(value_name)
-            enum.value.add(name=value_name, number=number)
+        names = enum_value_names(node, name)
+        zero = f"{enum_prefix(name)}UNSPECIFIED"
+        for value_name in (zero, *(item for item in names.values() if item != zero)):
+            # Values are siblings of their enum (C++ scoping), so their names are of the file.
+            self._claim(value_name, (owner, value_name), f"{place}, value {value_name}")
+            enum.value.add(name=value_name, number=len(enum.value))
         return self._full(name)
 
     # -- names ---------------------------------------------------------------------------------
 
-    def _claim(self, name: str, owner: Any, what: str, python_type: Any) -> bool:
+    def _claim(self, name: str, owner: object, place: str) -> bool:
         """Tell whether the name is new; refuse it when it belongs to something else."""
-        if not _IDENTIFIER.match(name):
-            raise ConfigurationError(f"{what} {name!r}: no name for a protobuf message")
-        key = name
-        known = self._owners.get(key)
-        if known is None:
-            self._owners[key] = owner
+        if not is_identifier(name):
+            raise ConfigurationError(
+                f"{place}: {name!r} is no name in protobuf; use letters, digits and underscores, "
+                "or set `title` in model_config"
+            )
+        if name not in self._owners:
+            self._owners[name] = (owner, place)
             return True
-        if known is owner or known == owner:
+        known, known_place = self._owners[name]
+        if known == owner:
             return False
         raise ConfigurationError(
-            f"two schemas want the message name {name!r}: {_place(known)} and "
-            f"{_place(owner)}; rename one of them, or set its title in model_config"
+            f"two things want the name {name!r} in {self.shape.file_name}: {known_place}, and "
+            f"{place}; rename one of them, or set its `title` in model_config"
         )
 
     def _full(self, name: str) -> str:
@@ -285,31 +312,43 @@ class _FileBuilder:
         return f".{message.DESCRIPTOR.full_name}"
 
 
-def dependencies() -> Iterable[FileDescriptor]:
-    """Return the compiled files that a built file may import."""
-    messages = [*_MESSAGES.values(), empty_pb2.Empty]
-    return {message.DESCRIPTOR.file.name: message.DESCRIPTOR.file for message in messages}.values()
-
-
-def _add_presence(message: descriptor_pb2.DescriptorProto) -> None:
+def _add_presence(message: _Message) -> None:
     """Give each `optional` field the oneof of its own that protobuf wants (after all others)."""
+    taken = {field.name for field in message.field} | {oneof.name for oneof in message.oneof_decl}
     for field in message.field:
         if field.proto3_optional:
+            name = f"_{field.name}"
+            while name in taken:
+                name = f"X{name}"
+            taken.add(name)
             field.oneof_index = len(message.oneof_decl)
-            message.oneof_decl.add(name=f"_{field.name}")
+            message.oneof_decl.add(name=name)
 
 
-def _wrapped_name(node: Node) -> str:
-    return "values" if isinstance(node, ListNode | MapNode) else "value"
+def _name_in_json(message: _Message) -> None:
+    """Set the JSON names: protoc's, or the field's own where two fields would have the same."""
+    taken: set[str] = set()
+    for field in message.field:
+        name = json_name(field.name)
+        field.json_name = field.name if name in taken else name
+        taken.add(field.json_name)
 
 
-def _camel(name: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_") if part)
+def _is_any(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.kind is ScalarKind.ANY
 
 
-def _place(owner: Any) -> str:
-    kind = getattr(owner, "type", owner)
-    module, name = getattr(kind, "__module__", None), getattr(kind, "__qualname__", None)
-    if module and name and not isinstance(owner, str):
-        return f"{module}.{name}"
-    return getattr(owner, "name", None) or repr(owner)
+def _is_many(node: Node) -> bool:
+    """Tell whether a node is a repeated field or a map; a map of anything is a `Struct` instead."""
+    if isinstance(node, MapNode):
+        return not _is_any(node.value)
+    return isinstance(node, ListNode)
+
+
+def _identity(record: Record) -> object:
+    return record.type if record.type is not None else id(record)
+
+
+def _place(owner: Record | EnumNode) -> str:
+    kind = owner.type
+    return f"{kind.__module__}.{kind.__qualname__}" if kind is not None else owner.name

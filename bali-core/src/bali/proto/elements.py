@@ -1,8 +1,8 @@
-"""How one single value becomes part of a message, and comes back.
+"""The conversions of single values, one per kind.
 
-An element is plain (a Python value that a message field takes) or a message of its own that is
-filled. What comes back is never refused here: a value that Python cannot hold (a day that does not
-exist, a number that is none) is handed on as text, so that validation names its field.
+Writing raises `ValueError` or `TypeError` for what the message cannot hold. Reading never raises:
+what Python has no value for (a Timestamp of the year 10000, the 30th of February, a UUID of three
+letters) is handed on as text that validation refuses, so that the caller learns the field's name.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from __future__ import annotations
 import base64
 import datetime
 import decimal
-import enum
-import math
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
+from pydantic import TypeAdapter
 
-from bali.schemas import EnumNode, ScalarKind
+from bali.proto.json_values import fill_value, take_value
+from bali.schemas import ScalarKind
 
-__all__ = ["PLAIN_TYPES", "SCALARS", "TEXT", "Element", "enum_element", "struct_element"]
+__all__ = ["MESSAGE_NAMES", "PLAIN_TYPES", "SCALARS", "TEXT", "UUID_VALUE", "Element", "same"]
 
 _F = FieldDescriptor
 _INTS = frozenset({
@@ -28,7 +29,7 @@ _INTS = frozenset({
     _F.TYPE_FIXED64, _F.TYPE_FIXED32, _F.TYPE_SFIXED64, _F.TYPE_SFIXED32,
 })  # fmt: skip
 
-#: The protobuf types that hold a plain scalar without loss.
+#: The protobuf types that hold a plain scalar without loss (a `float` rounds, as it always does).
 PLAIN_TYPES: Mapping[ScalarKind, frozenset[int]] = {
     ScalarKind.BOOL: frozenset({_F.TYPE_BOOL}),
     ScalarKind.INT: _INTS,
@@ -38,40 +39,78 @@ PLAIN_TYPES: Mapping[ScalarKind, frozenset[int]] = {
     ScalarKind.UUID: frozenset({_F.TYPE_STRING}),
 }
 
+#: The messages that hold the other scalars.
+MESSAGE_NAMES: Mapping[ScalarKind, str] = {
+    ScalarKind.DECIMAL: "google.type.Decimal",
+    ScalarKind.DATETIME: "google.protobuf.Timestamp",
+    ScalarKind.DATE: "google.type.Date",
+    ScalarKind.TIME: "google.type.TimeOfDay",
+    ScalarKind.TIMEDELTA: "google.protobuf.Duration",
+    ScalarKind.ANY: "google.protobuf.Value",
+    ScalarKind.FIELD_MASK: "google.protobuf.FieldMask",
+}
+
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
-_EXACT = 2**53
+_MAX_NANOS = 999_999_999
+#: The range of a Timestamp: the years 1 to 9999 (google/protobuf/timestamp.proto).
+_MIN_SECONDS, _MAX_SECONDS = -62_135_596_800, 253_402_300_799
+#: The range of a Duration: 10,000 years either way (google/protobuf/duration.proto).
+_MAX_DURATION_SECONDS = 315_576_000_000
+_read_timedelta = TypeAdapter(datetime.timedelta).validate_python
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """`put(value)` returns what a plain field takes; `fill(message, value)` fills a message.
+    """How one value gets in and out of a field, whatever field that is.
 
-    `take(raw)` returns the Python value of a plain field's value or of a message.
+    A plain field takes what `put(value)` returns; a message is filled by `fill(message, value)`.
+    One of the two is None. `take(raw)` returns the Python value of what the field holds.
+    `is_value_at_zero`: a zero that was not sent may stand for a value of its own (no enum's does).
     """
 
     put: Callable[[Any], Any] | None
     fill: Callable[[Any, Any], None] | None
     take: Callable[[Any], Any]
+    is_value_at_zero: bool = True
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
+    """Return the value; codecs recognise it, and skip the call."""
     return value
 
 
-def _bytes(value: Any) -> bytes:
+def _put_bytes(value: Any) -> bytes:
+    # Text is base64, the JSON form of bytes.
     return base64.b64decode(value, validate=True) if isinstance(value, str) else bytes(value)
 
 
+def _take_uuid(raw: str) -> Any:
+    try:
+        return uuid.UUID(raw)
+    except ValueError:
+        return raw
+
+
+def _put_uuid(value: Any) -> str:
+    return str(value if isinstance(value, uuid.UUID) else uuid.UUID(value))
+
+
 def _fill_decimal(message: Any, value: Any) -> None:
-    message.value = str(value)
+    try:
+        number = value if isinstance(value, decimal.Decimal) else decimal.Decimal(value)
+    except decimal.InvalidOperation as error:
+        raise ValueError(f"{value!r} is no decimal number") from error
+    if not number.is_finite():
+        raise ValueError(f"{number} is no finite number")
+    message.value = str(number)
 
 
 def _take_decimal(message: Any) -> Any:
     try:
         return decimal.Decimal(message.value)
     except decimal.InvalidOperation:
-        return message.value or "0?"
+        return message.value
 
 
 def _fill_datetime(message: Any, value: Any) -> None:
@@ -79,18 +118,23 @@ def _fill_datetime(message: Any, value: Any) -> None:
         value = datetime.datetime.fromisoformat(value)
     if value.tzinfo is None:
         value = value.replace(tzinfo=datetime.UTC)
-    seconds, micros = divmod((value - _EPOCH) // _MICROSECOND, 1_000_000)
-    message.seconds, message.nanos = seconds, micros * 1000
-    message.SetInParent()
+    span = value - _EPOCH
+    seconds = span.days * 86400 + span.seconds
+    if not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
+        raise ValueError(f"{value} is outside the years 1 to 9999 in UTC")
+    message.seconds = seconds
+    message.nanos = span.microseconds * 1000
 
 
 def _take_datetime(message: Any) -> Any:
-    try:
-        return _EPOCH + datetime.timedelta(
-            seconds=message.seconds, microseconds=message.nanos // 1000
-        )
-    except OverflowError:
-        return f"timestamp of {message.seconds} seconds"
+    seconds, nanos = message.seconds, message.nanos
+    if 0 <= nanos <= _MAX_NANOS:
+        try:
+            # Other languages send nanoseconds; what is finer than Python's microsecond is dropped.
+            return _EPOCH + datetime.timedelta(0, seconds, nanos // 1000)
+        except OverflowError:
+            pass
+    return f"Timestamp(seconds={seconds}, nanos={nanos})"
 
 
 def _fill_date(message: Any, value: Any) -> None:
@@ -102,207 +146,92 @@ def _fill_date(message: Any, value: Any) -> None:
 def _take_date(message: Any) -> Any:
     try:
         return datetime.date(message.year, message.month, message.day)
-    except (ValueError, OverflowError):
-        return f"{message.year}-{message.month}-{message.day}"
+    except ValueError:
+        return f"Date({message.year}-{message.month}-{message.day})"
 
 
 def _fill_time(message: Any, value: Any) -> None:
     if isinstance(value, str):
         value = datetime.time.fromisoformat(value)
     if value.tzinfo is not None:
-        raise ValueError("a time of day has no time zone in protobuf")
+        raise ValueError("a google.type.TimeOfDay has no time zone; send a time without one")
     message.hours, message.minutes, message.seconds = value.hour, value.minute, value.second
     message.nanos = value.microsecond * 1000
-    message.SetInParent()
 
 
 def _take_time(message: Any) -> Any:
     try:
-        return datetime.time(
-            message.hours, message.minutes, message.seconds, message.nanos // 1000
-        )
-    except (ValueError, OverflowError):
-        return f"time {message.hours}:{message.minutes}:{message.seconds}"
+        if 0 <= message.nanos <= _MAX_NANOS:
+            return datetime.time(
+                message.hours, message.minutes, message.seconds, message.nanos // 1000
+            )
+    except ValueError:
+        pass
+    return f"TimeOfDay({message.hours}:{message.minutes}:{message.seconds}, nanos={message.nanos})"
 
 
 def _fill_timedelta(message: Any, value: Any) -> None:
     if isinstance(value, str):
-        value = parse_duration(value)
-    micros = value // _MICROSECOND
-    seconds, rest = divmod(abs(micros), 1_000_000)
-    sign = -1 if micros < 0 else 1
-    message.seconds, message.nanos = sign * seconds, sign * rest * 1000
-    message.SetInParent()
+        value = _read_timedelta(value)
+    seconds, micros = divmod(abs(value) // _MICROSECOND, 1_000_000)
+    if seconds > _MAX_DURATION_SECONDS:
+        raise ValueError(f"{value} is longer than the 10,000 years of a google.protobuf.Duration")
+    sign = -1 if value.days < 0 else 1
+    message.seconds, message.nanos = sign * seconds, sign * micros * 1000
 
 
 def _take_timedelta(message: Any) -> Any:
-    try:
-        micros = int(message.nanos / 1000)
-        return datetime.timedelta(seconds=message.seconds, microseconds=micros)
-    except OverflowError:
-        return f"duration of {message.seconds} seconds"
-
-
-def parse_duration(text: str) -> datetime.timedelta:
-    """Return the timedelta of an ISO 8601 duration in days and smaller units."""
-    sign = -1 if text.startswith("-") else 1
-    body = text.lstrip("+-").removeprefix("P")
-    days, _, clock = body.partition("T")
-    total = datetime.timedelta(days=float(days.removesuffix("D") or 0))
-    number = ""
-    for char in clock:
-        if char.isalpha():
-            total += datetime.timedelta(
-                **{{"H": "hours", "M": "minutes", "S": "seconds"}[char]: float(number)}
-            )
-            number = ""
-        else:
-            number += char
-    return sign * total
-
-
-def _fill_any(message: Any, value: Any) -> None:
-    if value is None:
-        message.null_value = 0
-    elif isinstance(value, bool):
-        message.bool_value = value
-    elif isinstance(value, int | float):
-        if not math.isfinite(value):
-            raise ValueError("NaN and infinity have no form in JSON")
-        message.number_value = value
-    elif isinstance(value, Mapping):
-        fields = message.struct_value.fields
-        message.struct_value.SetInParent()
-        for key, item in value.items():
-            _fill_any(fields[str(key)], item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        message.list_value.SetInParent()
-        for item in value:
-            _fill_any(message.list_value.values.add(), item)
-    elif hasattr(value, "model_dump"):
-        _fill_any(message, value.model_dump(mode="json"))
-    elif isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        message.string_value = value.isoformat()
-    elif isinstance(value, enum.Enum):
-        _fill_any(message, value.value)
-    else:
-        message.string_value = str(value)
-
-
-def _take_any(message: Any) -> Any:
-    kind = message.WhichOneof("kind")
-    if kind == "struct_value":
-        return {key: _take_any(item) for key, item in message.struct_value.fields.items()}
-    if kind == "list_value":
-        return [_take_any(item) for item in message.list_value.values]
-    if kind in (None, "null_value"):
-        return None
-    value = getattr(message, kind)
-    if kind == "number_value" and value.is_integer() and abs(value) < _EXACT:
-        return int(value)
-    return value
+    seconds, nanos = message.seconds, message.nanos
+    is_one_sign = (seconds <= 0 and nanos <= 0) or (seconds >= 0 and nanos >= 0)
+    if is_one_sign and abs(seconds) <= _MAX_DURATION_SECONDS and abs(nanos) <= _MAX_NANOS:
+        micros = -(-nanos // 1000) if nanos < 0 else nanos // 1000
+        return datetime.timedelta(0, seconds, micros)
+    return f"Duration(seconds={seconds}, nanos={nanos})"
 
 
 def _fill_mask(message: Any, value: Any) -> None:
     paths = value.split(",") if isinstance(value, str) else value
     message.paths.extend(paths)
-    message.SetInParent()
 
 
-def _take_mask(message: Any) -> Any:
+def _take_mask(message: Any) -> list[str]:
     return list(message.paths)
 
 
-def _fill_struct(message: Any, value: Any) -> None:
-    dumped = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
-    for key, item in dumped.items():
-        _fill_any(message.fields[key], item)
-
-
-def _take_struct(message: Any) -> Any:
-    return {key: _take_any(item) for key, item in message.fields.items()}
-
-
-#: The plain kinds, and those that are messages with the full name of the message.
-SCALARS: Mapping[ScalarKind, tuple[str | None, Element]] = {
-    ScalarKind.BOOL: (None, Element(_same, None, _same)),
-    ScalarKind.INT: (None, Element(_same, None, _same)),
-    ScalarKind.FLOAT: (None, Element(_same, None, _same)),
-    ScalarKind.STRING: (None, Element(_same, None, _same)),
-    ScalarKind.BYTES: (None, Element(_bytes, None, _same)),
-    ScalarKind.UUID: (None, Element(str, None, _same)),
-    ScalarKind.DECIMAL: ("google.type.Decimal", Element(None, _fill_decimal, _take_decimal)),
-    ScalarKind.DATETIME: (
-        "google.protobuf.Timestamp",
-        Element(None, _fill_datetime, _take_datetime),
-    ),
-    ScalarKind.DATE: ("google.type.Date", Element(None, _fill_date, _take_date)),
-    ScalarKind.TIME: ("google.type.TimeOfDay", Element(None, _fill_time, _take_time)),
-    ScalarKind.TIMEDELTA: (
-        "google.protobuf.Duration",
-        Element(None, _fill_timedelta, _take_timedelta),
-    ),
-    ScalarKind.ANY: ("google.protobuf.Value", Element(None, _fill_any, _take_any)),
-    ScalarKind.FIELD_MASK: ("google.protobuf.FieldMask", Element(None, _fill_mask, _take_mask)),
+#: What each kind is on the wire when the message was built from the tree.
+SCALARS: Mapping[ScalarKind, Element] = {
+    ScalarKind.BOOL: Element(same, None, same),
+    ScalarKind.INT: Element(same, None, same),
+    ScalarKind.FLOAT: Element(same, None, same),
+    ScalarKind.STRING: Element(same, None, same),
+    ScalarKind.BYTES: Element(_put_bytes, None, same),
+    # pydantic reads the text of a request faster than `UUID` does.
+    ScalarKind.UUID: Element(_put_uuid, None, same),
+    ScalarKind.DECIMAL: Element(None, _fill_decimal, _take_decimal),
+    ScalarKind.DATETIME: Element(None, _fill_datetime, _take_datetime),
+    ScalarKind.DATE: Element(None, _fill_date, _take_date),
+    ScalarKind.TIME: Element(None, _fill_time, _take_time),
+    ScalarKind.TIMEDELTA: Element(None, _fill_timedelta, _take_timedelta),
+    ScalarKind.ANY: Element(None, fill_value, take_value),
+    ScalarKind.FIELD_MASK: Element(None, _fill_mask, _take_mask),
 }
 
+#: A UUID as the caller of a method gets it.
+UUID_VALUE = Element(_put_uuid, None, _take_uuid)
 
-def _to_text(value: Any) -> str:
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    return str(value)
+
+def _put_moment(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime.datetime) and value.tzinfo is None:
+        value = value.replace(tzinfo=datetime.UTC)
+    return str(value.isoformat())
 
 
 #: The kinds that a hand-written .proto may hold as text without loss.
 TEXT: Mapping[ScalarKind, Element] = {
-    kind: Element(_to_text, None, _same)
-    for kind in (
-        ScalarKind.DECIMAL,
-        ScalarKind.DATETIME,
-        ScalarKind.DATE,
-        ScalarKind.TIME,
-        ScalarKind.UUID,
-    )
+    ScalarKind.DECIMAL: Element(str, None, same),
+    ScalarKind.DATETIME: Element(_put_moment, None, same),
+    ScalarKind.DATE: Element(_put_moment, None, same),
+    ScalarKind.TIME: Element(_put_moment, None, same),
 }
-
-
-def struct_element() -> Element:
-    """Return the element that holds a whole record in a `google.protobuf.Struct`."""
-    return Element(None, _fill_struct, _take_struct)
-
-
-def enum_element(node: EnumNode, numbers: Mapping[str, int]) -> Element:
-    """Return the element of an enum; `numbers` maps the names of members to protobuf numbers."""
-    by_value: dict[Any, int] = {}
-    by_number: dict[int, Any] = {}
-    for name, value in node.members:
-        number = numbers[name]
-        by_number[number] = value
-        by_value[value] = number
-        if node.type is not None:
-            by_value[node.type[name]] = number
-
-    def put(value: Any) -> int:
-        return by_value[value]
-
-    def take(number: int) -> Any:
-        # The text is no value of any enum, so validation refuses it and names the field.
-        return by_number[number] if number in by_number else f"enum value {number}"
-
-    return Element(put, None, take)
-
-
-def enum_numbers(node: EnumNode, descriptor: EnumDescriptor, name_of: Any) -> dict[str, int] | None:
-    """Return the number of each member, by its plain or prefixed name; None when one is missing."""
-    values = {value.name.upper(): value.number for value in descriptor.values}
-    numbers: dict[str, int] = {}
-    for member, _ in node.members:
-        prefixed = name_of(descriptor.name, member)
-        plain = prefixed.removeprefix(name_of(descriptor.name, "x").removesuffix("X"))
-        number = values.get(prefixed, values.get(plain, values.get(member.upper())))
-        if number is None:
-            return None
-        numbers[member] = number
-    return numbers
-
-

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from google.protobuf import message_factory
-from google.protobuf.descriptor import Descriptor, ServiceDescriptor
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from bali.errors import ConfigurationError
-from bali.proto.codec import Binder, Codec, Direction
+from bali.proto.codec import Codec
 from bali.proto.descriptors import add_to_pool, build_file, dependencies
+from bali.proto.messages import bind_request, bind_response, counts_total
 from bali.proto.shapes import BoundMethod, BoundService, Method, ServiceShape
-from bali.schemas import Field, Record, Scalar, ScalarKind
 
-__all__ = ["bind_request", "bind_response", "bind_service", "build_service"]
-
+__all__ = ["bind_service", "build_service"]
 
 
 def build_service(shape: ServiceShape) -> BoundService:
@@ -30,7 +28,10 @@ def build_service(shape: ServiceShape) -> BoundService:
     for file in dependencies():
         add_to_pool(pool, file)
     built = build_file(shape)
-    pool.AddSerializedFile(built.SerializeToString())
+    try:
+        pool.AddSerializedFile(built.SerializeToString())
+    except TypeError as error:
+        raise ConfigurationError(f"{shape.file_name}: protobuf refuses it: {error}") from error
     descriptor = pool.FindFileByName(shape.file_name).services_by_name[shape.name]
     return _bound(shape, descriptor, pool)
 
@@ -45,52 +46,6 @@ def bind_service(shape: ServiceShape, descriptor: ServiceDescriptor) -> BoundSer
     return _bound(shape, descriptor, descriptor.file.pool)
 
 
-def bind_request(record: Record, descriptor: Descriptor) -> Codec:
-    """Return the codec of a request message."""
-    is_partial = any(
-        isinstance(field.node, Scalar) and field.node.kind is ScalarKind.FIELD_MASK
-        for field in record.fields
-    )
-    return Binder(Direction.REQUEST, is_partial=is_partial).bind(record, descriptor)
-
-
-def bind_response(record: Record | None, descriptor: Descriptor) -> Codec:
-    """Return the codec of a response message.
-
-    The first bali's `ItemResponse{data}` holds a whole record as its one field; an empty result may
-    be any message, which is sent without a field set.
-    """
-    if record is None:
-        codec = Codec()
-        codec.complete([])
-        return codec
-    fields = descriptor.fields_by_name
-    is_item = "data" in fields and record.field("data") is None
-    holds_parts = any(record.field(name) for name in ("items", "result"))
-    if is_item and not holds_parts and not any(field.wire_name in fields for field in record.fields):
-        outer = Record(name=record.name).fill((Field(name="data", node=record),))
-        inner = Binder(Direction.RESPONSE).bind(outer, descriptor)
-        return _Item(inner)
-    return Binder(Direction.RESPONSE).bind(record, descriptor)
-
-
-class _Item(Codec):
-    """Puts a record into the field `data` of a message."""
-
-    __slots__ = ("_inner",)
-
-    def __init__(self, inner: Codec) -> None:
-        super().__init__()
-        self._inner = inner
-
-    def fill(self, message: Any, value: Any) -> None:
-        self._inner.fill(message, {"data": value})
-
-    def take(self, message: Any) -> dict[str, Any]:
-        values: dict[str, Any] = self._inner.take(message).get("data", {})
-        return values
-
-
 def _bound(
     shape: ServiceShape, descriptor: ServiceDescriptor, pool: DescriptorPool
 ) -> BoundService:
@@ -100,6 +55,7 @@ def _bound(
         pool=pool,
         file=descriptor.file,
         descriptor=descriptor,
+        shape=shape,
     )
 
 
@@ -115,32 +71,33 @@ def _bound_method(method: Method, service: ServiceDescriptor) -> BoundMethod:
         wanted = "a stream of responses" if method.is_server_streaming else "one response"
         raise ConfigurationError(
             f"{service.file.name}: method {found.full_name} must take one request and return "
-            f"{wanted}"
+            f"{wanted}, as the action does"
         )
     request = bind_request(method.request, found.input_type)
     response = bind_response(method.response, found.output_type)
-    input_type = message_factory.GetMessageClass(found.input_type)
-    output_type = message_factory.GetMessageClass(found.output_type)
     return BoundMethod(
         name=method.name,
         path=f"/{service.full_name}/{method.name}",
-        input_type=input_type,
-        output_type=output_type,
+        input_type=request.message_type,
+        output_type=response.message_type,
         is_server_streaming=method.is_server_streaming,
-        decode=request.take,
-        encode=_encoder(output_type, response),
-        encode_request=_encoder(input_type, request),
-        decode_response=response.take,
+        decode=_decoder(method, request, response),
+        encode=response.to_message,
+        encode_request=request.to_message,
+        decode_response=response.to_values,
     )
 
 
-def _encoder(message_type: type[Message], codec: Codec) -> Callable[[Any], Message]:
-    fill = codec.fill
+def _decoder(
+    method: Method, request: Codec, response: Codec
+) -> Callable[[Message], dict[str, Any]]:
+    """Return what reads requests; it asks for the total when the response has a `count` of all."""
+    takes_question = any(field.wire_name == "with_total" for field in method.request.fields)
+    is_asked = any(slot.wire_name == "with_total" for slot in request.slots)
+    if not takes_question or is_asked or not counts_total(method.response, response.descriptor):
+        return request.to_values
 
-    def encode(value: Any) -> Message:
-        message = message_type()
-        if value is not None:
-            fill(message, value)
-        return message
+    def decode(message: Message) -> dict[str, Any]:
+        return {**request.to_values(message), "with_total": True}
 
-    return encode
+    return decode

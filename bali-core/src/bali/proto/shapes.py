@@ -41,9 +41,13 @@ class ServiceShape:
 class BoundMethod:
     """A method with its message classes and the conversions between them and Python values.
 
-    `decode` takes a request message to arguments by wire name; what is not present is absent.
-    `encode` takes an object of the response model (None for an empty message) to a response
-    message. `encode_request` and `decode_response` are the caller's side of the same.
+    `decode` takes a request message to arguments by wire name. What is not present is absent. It
+    never raises: what has no Python value is text that validation refuses. `encode` takes an object
+    of the response model (None for an empty message) to a response message; it raises `EncodeError`
+    for a value that the message cannot hold.
+
+    `encode_request` and `decode_response` are the caller's side: from a mapping by wire name, or an
+    object, to a request; from a response to Python values, with None for what is null.
     """
 
     name: str
@@ -59,10 +63,14 @@ class BoundMethod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundService:
-    """A service whose every method is bound to messages."""
+    """A service whose every method is bound to messages.
+
+    `pool` holds `file` and all that it imports. `shape` is what the service was made from.
+    """
 
     full_name: str
     methods: tuple[BoundMethod, ...]
     pool: DescriptorPool
     file: FileDescriptor
     descriptor: ServiceDescriptor
+    shape: ServiceShape
