@@ -88,24 +88,24 @@ clean: ## remove environments, Node packages and caches
 # -- environments ---------------------------------------------------------------------------
 
 PROJECTS := pyproject.toml bali-core/pyproject.toml bali-cli/pyproject.toml constraints.txt
-PIP = $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt
+INSTALL = scripts/install $(VENV)
 
 $(VENV)/.python:
 	@test -n "$(PYTHON)" || { scripts/pythons --default; exit 1; }
 	@echo "==> creating $(VENV) ($$($(PYTHON) --version))"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) pip
+	@$(INSTALL) pip
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.python $(PROJECTS)
 	@echo "==> installing bali-core and bali-cli into $(VENV)"
-	@$(PIP) --group build
-	@$(PIP) --group demo --no-build-isolation --editable ./bali-core --editable ./bali-cli
+	@$(INSTALL) --group build
+	@$(INSTALL) --group demo --no-build-isolation --editable ./bali-core --editable ./bali-cli
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo $(PROJECTS)
 	@echo "==> installing the tools of development into $(VENV)"
-	@$(PIP) --group dev
+	@$(INSTALL) --group dev
 	@touch $@
 
 # -- Node packages, for the tests with clients nobody here wrote -------------------------------
