@@ -4,7 +4,8 @@ A service has one event loop that owns its connections. Synchronous code meets i
 in a worker thread of that loop (a `def` action, a synchronous servicer), and in a program without
 any loop (a script, a shell, a thread pool of a plain `grpc.server`). `run_blocking` serves both:
 the coroutine runs on the loop that started the thread's work, else on one background loop that the
-process starts when it is first needed.
+process starts when it is first needed. A forked child starts with neither threads nor a loop of
+its parent's.
 """
 
 from __future__ import annotations
@@ -13,11 +14,20 @@ import asyncio
 import concurrent.futures
 import contextvars
 import functools
+import os
 import threading
-from collections.abc import Callable, Coroutine
+import types
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["background_loop", "current_loop", "in_event_loop", "run_blocking", "run_in_thread"]
+__all__ = [
+    "background_loop",
+    "current_loop",
+    "in_context",
+    "in_event_loop",
+    "run_blocking",
+    "run_in_thread",
+]
 
 #: How many synchronous actions of one process run at the same time; more wait their turn.
 MAX_THREADS = 64
@@ -82,9 +92,9 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
             "use the asynchronous form with await (`await User.aio...` instead of `User.io...`)"
         )
     errand = _errand.get()
-    if errand is None:
-        return asyncio.run_coroutine_threadsafe(coroutine, current_loop()).result()
-    return errand.run(coroutine)
+    if errand is not None:
+        return errand.run(coroutine)
+    return _result_of(asyncio.run_coroutine_threadsafe(coroutine, current_loop()))
 
 
 async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -99,46 +109,110 @@ async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwa
     context = contextvars.copy_context()
     context.run(_home_loop.set, loop)
     context.run(_errand.set, errand)
-    call = functools.partial(context.run, functools.partial(function, *args, **kwargs))
+    call = functools.partial(_without_stop, functools.partial(function, *args, **kwargs))
     try:
-        return await loop.run_in_executor(_executor(), call)
+        return await loop.run_in_executor(_executor(), context.run, call)
     except asyncio.CancelledError:
         await errand.cancel()
         raise
 
 
+@types.coroutine
+def in_context(
+    context: contextvars.Context, coroutine: Coroutine[Any, Any, T]
+) -> Generator[Any, Any, T]:
+    """Await a coroutine with the context variables of `context`, in the task of whoever awaits.
+
+    What the coroutine sets is kept in `context` and is not seen outside. So an asynchronous
+    generator has variables of its own however its steps are interleaved with other work.
+    """
+    step: Callable[[Any], Any] = coroutine.send
+    sent: Any = None
+    while True:
+        try:
+            waited = context.run(step, sent)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # what the coroutine returned
+        try:
+            step, sent = coroutine.send, (yield waited)
+        except BaseException as error:  # noqa: BLE001 - it belongs to the coroutine
+            step, sent = coroutine.throw, error
+
+
 class _Errand:
-    """The work that one thread does for one call of a loop."""
+    """The work that one thread, and those it starts, do for one call of a loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lock = threading.Lock()
-        self._cancelled = False
-        self._future: concurrent.futures.Future[Any] | None = None
+        self._is_cancelled = False
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop, for the calling thread."""
         with self._lock:
-            if self._cancelled or not self._loop.is_running():
+            if self._is_cancelled or not self._loop.is_running():
                 coroutine.close()
                 raise asyncio.CancelledError
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-            self._future = future
+            work = self._work(coroutine)
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return _result_of(future)
+
+    async def _work(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._is_cancelled:
+            coroutine.close()
+            raise asyncio.CancelledError
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine of `run_coroutine_threadsafe` is a task
+        self._tasks.add(task)
         try:
-            return future.result()
-        except concurrent.futures.CancelledError:
-            raise asyncio.CancelledError from None
+            return await coroutine
+        finally:
+            self._tasks.discard(task)
 
     async def cancel(self) -> None:
+        """Cancel what is under way and return when it has unwound; refuse whatever comes later."""
         with self._lock:
-            self._cancelled = True
-            future = self._future
-        if future is None or future.done():
-            return
-        future.cancel()
-        # The future is done at once; its task needs turns of the loop to unwind.
-        await asyncio.sleep(0)
+            self._is_cancelled = True
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            try:
+                await asyncio.wait(self._tasks)
+            except asyncio.CancelledError:  # cancelled once more: so are the tasks
+                continue
+
+
+def _without_stop(function: Callable[[], T]) -> T:
+    """Call a function, and turn `StopIteration` into an error, as a coroutine does (PEP 479).
+
+    A future cannot hold `StopIteration`: before Python 3.12 whoever waits for it waits for ever.
+    """
+    try:
+        return function()
+    except StopIteration as error:
+        raise RuntimeError("function raised StopIteration") from error
+
+
+def _result_of(future: concurrent.futures.Future[T]) -> T:
+    try:
+        return future.result()
+    except concurrent.futures.CancelledError:
+        raise asyncio.CancelledError from None
 
 
 @functools.cache
 def _executor() -> concurrent.futures.ThreadPoolExecutor:
     return concurrent.futures.ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="bali-action")
+
+
+def _forget_threads() -> None:
+    """Start afresh in a forked child, where no thread of the parent runs."""
+    global _background, _background_lock  # noqa: PLW0603 - one loop per process is the point
+    _background = None
+    _background_lock = threading.Lock()
+    _executor.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - absent on Windows alone
+    os.register_at_fork(after_in_child=_forget_threads)

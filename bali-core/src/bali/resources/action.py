@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, overload
 
 from bali.errors import ConfigurationError
 from bali.resources.permissions import PermissionLike
 
-__all__ = ["ActionOptions", "action", "action_options", "place_of"]
+__all__ = ["ActionOptions", "action", "action_options", "options_in", "place_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ATTRIBUTE = "__bali_action__"
+#: Segments of unreserved characters (RFC 3986 section 2.3).
+_PATH = re.compile(r"[\w.~-]+(/[\w.~-]+)*", re.ASCII)
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -102,6 +105,21 @@ def action_options(function: Any) -> ActionOptions | None:
     return options if isinstance(options, ActionOptions) else None
 
 
+def options_in(cls: type[Any], name: str) -> ActionOptions | None:
+    """Return what `@action` said about a method of a class, None when it is no action.
+
+    An override without `@action` is the same action as what it overrides, with its permissions;
+    `name = None` in a class takes the action away.
+    """
+    for owner in cls.__mro__:
+        if name in vars(owner):
+            found = vars(owner)[name]
+            options = action_options(found)
+            if options is not None or found is None:
+                return options
+    return None
+
+
 def place_of(target: Any) -> str:
     """Return "module.Class.method (file:line)" of a function or class, for messages."""
     name = f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', target)}"
@@ -114,24 +132,25 @@ def place_of(target: Any) -> str:
 
 def _checked(options: ActionOptions, function: Any) -> ActionOptions:
     where = place_of(function)
+    if not callable(function) or isinstance(function, staticmethod | classmethod):
+        raise ConfigurationError(
+            f"{where}: an action is a plain method, found {type(function).__name__}; "
+            "leave out classmethod, staticmethod and property"
+        )
     if options.http_only and options.rpc_only:
         raise ConfigurationError(
             f"{where}: http_only and rpc_only together leave no protocol; drop one of them"
         )
-    methods = tuple(method.upper() for method in options.methods)
+    if options.path is not None and not _PATH.fullmatch(options.path):
+        raise ConfigurationError(
+            f"{where}: path {options.path!r} is not the end of a URL path; write it like "
+            "path='move-home'"
+        )
+    methods = tuple(dict.fromkeys(method.upper() for method in options.methods))
     unknown = [method for method in methods if method not in _METHODS]
     if unknown or not methods:
         raise ConfigurationError(
             f"{where}: HTTP method {', '.join(unknown) or '(none)'} is not possible; "
             f"use {', '.join(sorted(_METHODS))}"
         )
-    return ActionOptions(
-        detail=options.detail,
-        methods=methods,
-        rpc_name=options.rpc_name,
-        http_only=options.http_only,
-        rpc_only=options.rpc_only,
-        permission_classes=options.permission_classes,
-        path=options.path,
-        tags=options.tags,
-    )
+    return replace(options, methods=methods)

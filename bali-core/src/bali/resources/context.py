@@ -112,9 +112,14 @@ def current_context() -> Context | None:
     return _context.get()
 
 
-def enter_context(context: Context | None) -> None:
-    """Make `context` the current one of this task."""
-    _context.set(context)
+def enter_context(context: Context | None) -> contextvars.Token[Context | None]:
+    """Make `context` the current one of this task; the result takes it back (`leave_context`)."""
+    return _context.set(context)
+
+
+def leave_context(token: contextvars.Token[Context | None]) -> None:
+    """Make current again what was so before `enter_context`."""
+    _context.reset(token)
 
 
 def new_request_id() -> str:

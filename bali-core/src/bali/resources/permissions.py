@@ -44,7 +44,10 @@ class _Composable:
 
 
 class _PermissionType(_Composable, ABCMeta):
-    """The type of permission classes; `A | B` on two classes is a permission; `A | None` is still a type."""
+    """The type of permission classes.
+
+    `A | B` on two classes is a permission; `A | None` is still a type.
+    """
 
     def __or__(cls, other: Any) -> Any:
         if isinstance(other, (Permission, _PermissionType)):
@@ -152,7 +155,8 @@ async def authorize(permissions: tuple[Permission, ...], context: Context) -> No
     """
     for permission in permissions:
         if not await _verdict(permission, context):
-            raise (Unauthenticated if context.principal is None else PermissionDenied)()
+            refusal = Unauthenticated if context.principal is None else PermissionDenied
+            raise refusal
 
 
 async def _verdict(permission: Permission, context: Context) -> bool:
@@ -166,10 +170,23 @@ def _instance(item: Any, where: str = "a permission expression") -> Permission:
     if isinstance(item, Permission):
         return item
     if isinstance(item, _PermissionType):
-        return cast("Permission", item())
+        return _made(item, where)
     raise ConfigurationError(
         f"{where}: {item!r} is not a permission; use a subclass of bali.Permission"
     )
+
+
+def _made(cls: _PermissionType, where: str) -> Permission:
+    try:
+        permission = cast("Permission", cls())
+        inspect.signature(permission.has_permission).bind(None)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{where}: {cls.__name__} cannot be used as a permission ({error}); it needs a method "
+            "`has_permission(self, context)`, and what its constructor needs must be given, as in "
+            f"`{cls.__name__}(...)`"
+        ) from error
+    return permission
 
 
 def _name(permission: Permission) -> str:

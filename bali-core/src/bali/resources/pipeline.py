@@ -7,22 +7,25 @@ translate bytes into a `Call`, and a result or a `BaliError` into bytes; nothing
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from bali.concurrency import run_in_thread
+from bali.concurrency import in_context, run_in_thread
 from bali.errors import BaliError, DeadlineExceeded, Internal
 from bali.resources.admission import Admission
-from bali.resources.context import Authenticator, Call, Context, enter_context
+from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
 from bali.resources.permissions import authorize
-from bali.resources.spec import ActionSpec, Wrap
-from bali.resources.store import Page, UnitFactory
-from bali.resources.validation import Validator, check_values
+from bali.resources.results import result_of
+from bali.resources.spec import ActionSpec
+from bali.resources.store import UnitFactory
+from bali.resources.streams import items_of
+from bali.resources.validation import Validator
 
 __all__ = ["Pipeline"]
 
@@ -62,7 +65,7 @@ class Pipeline:
         gone; the unit of work is rolled back in both cases.
         """
         context = call.context
-        enter_context(context)
+        token = enter_context(context)
         timeout: asyncio.Timeout | None = None
         try:
             entered = await self.admission.enter(context)
@@ -71,38 +74,59 @@ class Pipeline:
                     resource, keywords = await self._admit(call)
                     async with _open(self.units):
                         value = await _invoke(call.spec, resource, keywords)
-                        return _result(call.spec, value)
+                        return result_of(call.spec, value)
             finally:
                 self.admission.leave(entered)
-        except Exception as error:
+        except BaliError:
+            raise
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if _is_leaving(error):
+                raise
             raise _outward(error, context, timeout) from error
+        finally:
+            leave_context(token)
 
     async def stream(self, call: Call) -> AsyncGenerator[BaseModel, None]:
         """Answer a streaming call: objects of `spec.response_model`, one by one.
 
-        Iterate it in one task, and close it (`contextlib.aclosing`) when the caller goes away. It
-        raises what `run` raises. One unit of work spans the stream.
+        Close it (`contextlib.aclosing`) when the caller goes away. It raises what `run` raises.
+        One unit of work spans the stream; it is rolled back when the stream is closed early.
+        The deadline holds while an item is made and when the next one is asked for.
         """
         context = call.context
-        enter_context(context)
+        variables = contextvars.copy_context()
+        variables.run(enter_context, context)
+        items = self._results(call)
         timeout: asyncio.Timeout | None = None
         try:
-            entered = await self.stream_admission.enter(context)
             try:
-                async with asyncio.timeout(context.time_remaining_seconds) as timeout:
-                    resource, keywords = await self._admit(call)
-                    async with (
-                        _open(self.units),
-                        aclosing(_items(call.spec, resource, keywords)) as items,
-                    ):
-                        async for value in items:
-                            result = _result(call.spec, value)
-                            if result is not None:
-                                yield result
+                while True:
+                    async with asyncio.timeout(context.time_remaining_seconds) as timeout:
+                        item = await in_context(variables, _next(items, context))
+                    if item is _END:
+                        return
+                    yield item
             finally:
-                self.stream_admission.leave(entered)
-        except Exception as error:
+                await in_context(variables, _close(items))
+        except BaliError:
+            raise
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if _is_leaving(error):
+                raise
             raise _outward(error, context, timeout) from error
+
+    async def _results(self, call: Call) -> AsyncGenerator[BaseModel | None, None]:
+        entered = await self.stream_admission.enter(call.context)
+        try:
+            resource, keywords = await self._admit(call)
+            async with (
+                _open(self.units),
+                aclosing(items_of(call.spec, resource, keywords)) as items,
+            ):
+                async for value in items:
+                    yield result_of(call.spec, value)
+        finally:
+            self.stream_admission.leave(entered)
 
     async def _admit(self, call: Call) -> tuple[Any, Mapping[str, Any]]:
         spec, context = call.spec, call.context
@@ -121,25 +145,21 @@ class Pipeline:
         return validator
 
 
-def _open(units: Sequence[UnitFactory]) -> Any:
-    if len(units) == 1:
-        return units[0]()
-    return _Together(units)
+def _open(units: Sequence[UnitFactory]) -> AbstractAsyncContextManager[Any]:
+    return units[0]() if len(units) == 1 else _together(units)
 
 
-class _Together:
-    """Several units of work as one; they commit in order, so put the most important first."""
+@asynccontextmanager
+async def _together(units: Sequence[UnitFactory]) -> AsyncIterator[None]:
+    """Open several units of work as one.
 
-    def __init__(self, units: Sequence[UnitFactory]) -> None:
-        self._units = units
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> None:
-        for unit in self._units:
-            await self._stack.enter_async_context(unit())
-
-    async def __aexit__(self, *exception: Any) -> bool | None:
-        return await self._stack.__aexit__(*exception)
+    They commit in order, so put the most important first: when one cannot, those after it roll
+    back.
+    """
+    async with AsyncExitStack() as stack:
+        for unit in reversed(units):
+            await stack.enter_async_context(unit())
+        yield
 
 
 async def _invoke(spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]) -> Any:
@@ -150,74 +170,31 @@ async def _invoke(spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]) 
     return await value if inspect.isawaitable(value) else value
 
 
-async def _items(
-    spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]
-) -> AsyncGenerator[Any, None]:
-    method = getattr(resource, spec.function_name)
-    source = method(**keywords) if spec.is_async else await run_in_thread(method, **keywords)
-    if inspect.isawaitable(source):
-        source = await source
-    iterator = source if isinstance(source, AsyncIterator) else _in_thread(iter(source))
-    try:
-        async for value in iterator:
-            yield value
-    finally:
-        close = getattr(iterator, "aclose", None)
-        if close is not None:
-            await close()
+async def _next(items: AsyncGenerator[Any, None], context: Context) -> Any:
+    if context.time_remaining_seconds == 0:
+        raise DeadlineExceeded
+    return await anext(items, _END)
 
 
-async def _in_thread(source: Iterator[Any]) -> AsyncGenerator[Any, None]:
-    try:
-        while (value := await run_in_thread(next, source, _END)) is not _END:
-            yield value
-    finally:
-        close = getattr(source, "close", None)
-        if close is not None:
-            await run_in_thread(close)
+async def _close(items: AsyncGenerator[Any, None]) -> None:
+    await items.aclose()
 
 
-def _result(spec: ActionSpec, value: Any) -> BaseModel | None:
-    model = spec.response_model
-    if model is None:
-        return None
-    if type(value) is not model:
-        try:
-            value = model.model_validate(_wrapped(spec.wrap, value), from_attributes=True)
-        except ValidationError as error:
-            raise TypeError(
-                f"{spec.place} returned a value that is not the {model.__name__} it declares: "
-                f"{error}"
-            ) from error
-    problems: list[Any] = []
-    check_values(value, "", problems)
-    if problems:
-        raise ValueError(f"{spec.place} returned a value that no protocol carries: {problems}")
-    return value  # type: ignore[no-any-return]  # an object of `model`
+def _is_leaving(error: BaseException) -> bool:
+    """Tell whether an exception is the cancellation of this task, not of something it awaited."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and bool(task and task.cancelling())
 
 
-def _wrapped(wrap: Wrap, value: Any) -> Any:
-    if wrap is Wrap.NONE:
-        return value
-    if wrap is Wrap.ITEMS:
-        return {"items": list(value)}
-    if wrap is Wrap.RESULT:
-        return {"result": value}
-    if isinstance(value, Page):
-        return {
-            "items": list(value.items),
-            "next_page_token": value.next_page_token,
-            "total": value.total,
-        }
-    return value if isinstance(value, Mapping) else {"items": list(value)}
-
-
-def _outward(error: Exception, context: Context, timeout: asyncio.Timeout | None) -> BaliError:
+def _outward(error: BaseException, context: Context, timeout: asyncio.Timeout | None) -> BaliError:
     """Return what the caller may know of an exception; log the rest."""
+    is_late = timeout is not None and timeout.expired()
+    if is_late and isinstance(error, TimeoutError):
+        return DeadlineExceeded()
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # what a task group adds to the error of one task
     if isinstance(error, BaliError):
         return error
-    if isinstance(error, TimeoutError) and timeout is not None and timeout.expired():
-        return DeadlineExceeded()
     _log.error(
         "unexpected exception in %s, request id %s",
         context.operation,
@@ -225,4 +202,4 @@ def _outward(error: Exception, context: Context, timeout: asyncio.Timeout | None
         exc_info=error,
         extra={"operation": context.operation, "request_id": context.request_id},
     )
-    return Internal()
+    return DeadlineExceeded() if is_late else Internal()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
@@ -12,6 +14,7 @@ from bali.schemas import Scalar, ScalarKind
 
 __all__ = [
     "DEFAULT_PAGE_SIZE",
+    "FORMER_NAMES",
     "MAX_FILTER_ITEMS",
     "MAX_FILTER_LENGTH",
     "MAX_PAGE_SIZE",
@@ -19,7 +22,9 @@ __all__ = [
     "ListRequest",
     "input_model",
     "output_only_names",
+    "request_field",
     "schema_of_input",
+    "wire_names",
 ]
 
 DEFAULT_PAGE_SIZE = 50
@@ -29,7 +34,11 @@ MAX_FILTER_ITEMS = 1000
 _MAX_SKIP = 2**31 - 1
 
 #: The names of the first bali, and the ones they stand for.
-_FORMER_NAMES = {"limit": "page_size", "offset": "skip", "ordering": "order_by"}
+FORMER_NAMES: Mapping[str, str] = {
+    "limit": "page_size",
+    "offset": "skip",
+    "ordering": "order_by",
+}
 
 
 def _split(value: Any) -> Any:
@@ -54,6 +63,8 @@ class ListRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     default_page_size: ClassVar[int] = DEFAULT_PAGE_SIZE
+    #: Declared filter -> the attribute that holds its value.
+    filter_attributes: ClassVar[Mapping[str, str]] = {}
 
     page_size: int | None = Field(
         default=None,
@@ -77,10 +88,10 @@ class ListRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _accept_former_names(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not (_FORMER_NAMES.keys() & data.keys()):
+        if not isinstance(data, dict) or not (FORMER_NAMES.keys() & data.keys()):
             return data
         data = dict(data)
-        for former, name in _FORMER_NAMES.items():
+        for former, name in FORMER_NAMES.items():
             if former in data:
                 data.setdefault(name, data.pop(former))
         return data
@@ -90,8 +101,8 @@ class ListRequest(BaseModel):
         """The declared filters that were given, by name."""
         return {
             name: value
-            for name in type(self).model_fields.keys() - ListRequest.model_fields.keys()
-            if (value := getattr(self, name)) is not None
+            for name, attribute in self.filter_attributes.items()
+            if (value := getattr(self, attribute)) is not None
         }
 
     @property
@@ -121,10 +132,30 @@ class ListRequest(BaseModel):
         )
 
 
+def request_field(name: str, annotation: Any, **options: Any) -> dict[str, Any]:
+    """Return a field of a request for `create_model`, whatever its name; `options` as of `Field`.
+
+    A name that pydantic or `ListRequest` has a use for (`json`, `copy`, `query`) becomes the alias
+    of an attribute of another name. A `default` that is a `Field(...)` itself is that field.
+    """
+    if isinstance(options.get("default"), FieldInfo):
+        return {name: (annotation, options["default"])}
+    if not (name.startswith(("_", "model_")) or hasattr(ListRequest, name)):
+        return {name: (annotation, Field(**options))}
+    return {f"field_{name.lstrip('_')}": (annotation, Field(alias=name, **options))}
+
+
+def wire_names(model: type[BaseModel]) -> dict[str, str]:
+    """Return the attribute of each field by the name that callers use."""
+    return {info.alias or name: name for name, info in model.model_fields.items()}
+
+
 def output_only_names(schema: type[BaseModel]) -> frozenset[str]:
     """Return the wire names of the fields that only the service sets (`readOnly`)."""
     return frozenset(
-        info.alias or name for name, info in schema.model_fields.items() if _is_output_only(info)
+        wire
+        for wire, name in wire_names(schema).items()
+        if _is_output_only(schema.model_fields[name])
     )
 
 
@@ -133,19 +164,30 @@ def input_model(schema: type[BaseModel], name: str, *, is_partial: bool) -> type
 
     It is a subclass of `schema`, so its validators run too; unknown fields are refused. Output-only
     fields may be absent, and with `is_partial` every field may: what was sent is
-    `model_fields_set`.
+    `model_fields_set`. A validator of the whole object (`model_validator(mode="after")`) that reads
+    a field which may be absent and is, is passed over: it cannot judge a part.
     """
     changed: dict[str, Any] = {}
+    may_be_absent = {
+        field_name
+        for field_name, info in schema.model_fields.items()
+        if is_partial or _is_output_only(info)
+    }
     for field_name, info in schema.model_fields.items():
-        if info.is_required() and (is_partial or _is_output_only(info)):
+        if info.is_required() and field_name in may_be_absent:
             optional = info._copy()  # noqa: SLF001 - pydantic's own way to reuse a FieldInfo
             optional.default = None
+            optional.validate_default = False
             changed[field_name] = (info.annotation, optional)
     # A subclass configuration cannot be passed along with a base, so a base carries it.
-    base = type(name, (schema,), {"model_config": ConfigDict(extra="forbid", title=name),
-                                  "__module__": schema.__module__})
-    model = create_model(name, __base__=base, __module__=schema.__module__, **changed)
+    config = ConfigDict(extra="forbid", title=name)
+    base = type(name, (schema,), {"model_config": config, "__module__": schema.__module__})
+    model: type[BaseModel] = create_model(
+        name, __base__=base, __module__=schema.__module__, **changed
+    )
     model.__input_of__ = schema  # type: ignore[attr-defined]  # read by `schema_of_input`
+    if may_be_absent and _pass_over_absence(model, frozenset(may_be_absent)):
+        model.model_rebuild(force=True)
     return model
 
 
@@ -153,6 +195,38 @@ def schema_of_input(model: type[BaseModel]) -> type[BaseModel]:
     """Return the schema that `input_model` was given."""
     schema: type[BaseModel] = model.__dict__["__input_of__"]
     return schema
+
+
+def _pass_over_absence(model: type[BaseModel], names: frozenset[str]) -> bool:
+    """Wrap the validators of whole objects of an input model; tell whether there are any."""
+    found = False
+    for decorator in model.__pydantic_decorators__.model_validators.values():
+        if decorator.info.mode == "after":
+            decorator.func = _judging_what_is_there(decorator.func, names)
+            found = True
+    return found
+
+
+def _judging_what_is_there(
+    validator: Callable[..., Any], names: frozenset[str]
+) -> Callable[..., Any]:
+    @functools.wraps(validator)
+    def validate(item: BaseModel, *rest: Any) -> Any:
+        values = item.__dict__
+        absent = {
+            name: values.pop(name) for name in names - item.model_fields_set if name in values
+        }
+        try:
+            return validator(item, *rest)
+        except AttributeError:
+            if not absent:
+                raise
+            return item
+        finally:
+            for name, value in absent.items():
+                values.setdefault(name, value)
+
+    return validate
 
 
 def _is_output_only(info: FieldInfo) -> bool:

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from bali.errors import ConfigurationError, Unimplemented
-from bali.resources.action import action, action_options, place_of
+from bali.resources.action import action, action_options, options_in, place_of
 from bali.resources.context import Context, Principal
 from bali.resources.naming import kebab, pluralise, snake
 from bali.resources.permissions import PermissionLike
-from bali.resources.requests import ListRequest
+from bali.resources.requests import ListRequest, output_only_names, wire_names
 from bali.resources.servicer import ServicerResource
 from bali.resources.store import Page, Store, Stored
 
@@ -138,12 +138,13 @@ class Resource(metaclass=ResourceType):
         The names of the first bali are known: `get_users` is `list`, `get_user` is `get`, and
         `create_user`, `update_user`, `delete_user` are what they say.
         """
-        if action_options(getattr(cls, name, None)):
+        if options_in(cls, name):
             return name
-        return cls._former_names().get(name)
+        return cls.former_names().get(name)
 
     @classmethod
-    def _former_names(cls) -> Mapping[str, str]:
+    def former_names(cls) -> Mapping[str, str]:
+        """Return the names that the first bali gave to the standard actions."""
         singular, plural = cls.singular_name(), cls.plural_name()
         return {
             f"list_{plural}": "list",
@@ -153,7 +154,7 @@ class Resource(metaclass=ResourceType):
         }
 
     def __getattr__(self, name: str) -> Any:
-        standard = None if name.startswith("_") else type(self)._former_names().get(name)
+        standard = None if name.startswith("_") else type(self).former_names().get(name)
         if standard is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self, standard)
@@ -171,12 +172,12 @@ class Resource(metaclass=ResourceType):
     @action(methods=["post"])
     async def create(self, schema_in: Any) -> Any:
         """Store a new item and return it."""
-        return await self.store.create(schema_in.model_dump(exclude_unset=True))
+        return await self.store.create(_values(schema_in, with_defaults=True))
 
     @action(detail=True, methods=["patch"])
     async def update(self, pk: Any, schema_in: Any) -> Any:
         """Change the given fields of an item and return it."""
-        return await self.store.update(pk, schema_in.model_dump(exclude_unset=True))
+        return await self.store.update(pk, _values(schema_in))
 
     @action(detail=True, methods=["delete"])
     async def delete(self, pk: Any) -> None:
@@ -186,3 +187,19 @@ class Resource(metaclass=ResourceType):
 
 class ModelResource(Resource):
     """A resource over a database model: set `model`; the schema follows from it."""
+
+
+def _values(item: BaseModel, *, with_defaults: bool = False) -> dict[str, Any]:
+    """Return what was sent, by attribute; `with_defaults` adds what the schema itself supplies.
+
+    A default of None is left to the store, which may know a better one.
+    """
+    names = set(item.model_fields_set)
+    if with_defaults:
+        output_only = output_only_names(type(item))
+        names.update(
+            name
+            for wire, name in wire_names(type(item)).items()
+            if wire not in output_only and getattr(item, name) is not None
+        )
+    return item.model_dump(include=names, by_alias=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
@@ -25,6 +25,7 @@ _STREAMS = (
     collections.abc.Iterator,
     collections.abc.Generator,
 )
+_UNRESOLVED = (AttributeError, SyntaxError, TypeError)
 _KEY_NAMES = ("pk", "id")
 _BODY_NAME = "schema_in"
 
@@ -65,17 +66,18 @@ def read_signature(function: Callable[..., Any], *, where: str) -> Signature:
     key: Argument | None = None
     body: Argument | None = None
     scalars: list[Argument] = []
-    for parameter in list(inspect.signature(function).parameters.values())[1:]:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ConfigurationError(
-                f"{where}: {parameter} has no form in a request; name each parameter"
-            )
+    for parameter in _parameters(function, where):
         argument = Argument(
             name=parameter.name,
             annotation=hints.get(parameter.name, MISSING),
             default=parameter.default,
         )
         if argument.name in _KEY_NAMES:
+            if key is not None:
+                raise ConfigurationError(
+                    f"{where}: both {key.name!r} and {argument.name!r} are the key of the item; "
+                    "drop one of them"
+                )
             key = argument
         elif argument.name == _BODY_NAME or _is_model(argument.annotation):
             if body is not None:
@@ -103,6 +105,23 @@ def read_signature(function: Callable[..., Any], *, where: str) -> Signature:
     )
 
 
+def _parameters(function: Callable[..., Any], where: str) -> Iterator[inspect.Parameter]:
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters:
+        raise ConfigurationError(f"{where}: an action is a method; its first parameter is `self`")
+    for parameter in parameters[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise ConfigurationError(
+                f"{where}: {parameter} has no form in a request; name each parameter"
+            )
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise ConfigurationError(
+                f"{where}: parameter {parameter.name!r} is positional-only; arguments are given by "
+                "name: drop the `/`"
+            )
+        yield parameter
+
+
 def _hints(function: Callable[..., Any], where: str) -> Mapping[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True)
@@ -111,6 +130,11 @@ def _hints(function: Callable[..., Any], where: str) -> Mapping[str, Any]:
             f"{where}: the type {error.name!r} is not known where the method is defined; import it "
             "at the top of the module, outside `if TYPE_CHECKING`"
         ) from error
+    except _UNRESOLVED as error:
+        raise ConfigurationError(
+            f"{where}: an annotation cannot be evaluated ({error}); a name in it may mean another "
+            "method of the class, such as `list`: write `builtins.list`"
+        ) from error
 
 
 def _is_model(annotation: Any) -> bool:
@@ -118,7 +142,8 @@ def _is_model(annotation: Any) -> bool:
 
 
 def _item_of_stream(annotation: Any) -> tuple[Any, bool]:
-    origin = get_origin(annotation)
+    origin = get_origin(annotation) or annotation
     if origin in _STREAMS:
-        return get_args(annotation)[0], True
+        arguments = get_args(annotation)
+        return arguments[0] if arguments else MISSING, True
     return annotation, False

@@ -1,29 +1,35 @@
 """From the raw arguments of a call to the values that its action takes.
 
-The rules that hold for every protocol are here: which fields there are, int64's range, no NaN, no
-NUL, and that a datetime without a zone is UTC. A field that breaks one is named as the caller wrote
-it; the fields of a body are named relative to it, on every protocol.
+The rules that hold for every protocol are applied here: which fields there are, and what a single
+value may be (see `values`). A field that breaks one is named as the caller wrote it; the fields of
+a body are named relative to it, on every protocol.
 """
 
 from __future__ import annotations
 
-import datetime
-import math
 from collections.abc import Iterable, Mapping
-from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from bali.errors import FieldError, InvalidArgument, ValidationFailed
-from bali.resources.requests import input_model, output_only_names, schema_of_input
+from bali.resources.requests import (
+    FORMER_NAMES,
+    ListRequest,
+    input_model,
+    output_only_names,
+    schema_of_input,
+    wire_names,
+)
 from bali.resources.spec import ActionSpec, Kind
+from bali.resources.values import MAX_NAME_LENGTH, check_values
+from bali.schemas import ListNode, MapNode, Node, Record, UnionNode
 
-__all__ = ["Validator", "check_values", "field_errors"]
+__all__ = ["Validator", "field_errors"]
 
-_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _REASONS = {"missing": "REQUIRED", "extra_forbidden": "UNKNOWN_FIELD"}
 _MAX_ERRORS = 100
+_MAX_DESCRIPTION_LENGTH = 500
 
 
 class Validator:
@@ -31,177 +37,218 @@ class Validator:
 
     def __init__(self, spec: ActionSpec) -> None:
         self._spec = spec
-        self._parameters = spec.parameters
-        self._body = spec.body
-        self._body_field = spec.body_field
-        self._parameter_names = _wire_names(spec.parameters)
-        self._output_only = output_only_names(spec.body) if spec.body else frozenset()
-        self._replacement: type[BaseModel] | None = None
-        if spec.kind is Kind.UPDATE and spec.body is not None:
-            self._replacement = input_model(
-                schema_of_input(spec.body), spec.body.__name__, is_partial=False
+        self._parameters = _Part(spec.parameters, spec.request)
+        record: Node | None = spec.request
+        if spec.body_field is not None:
+            record = next(
+                field.node for field in spec.request.fields if field.wire_name == spec.body_field
             )
+        self._body = _Part(spec.body, record)
+        self._replacement: _Part | None = None
+        if spec.kind is Kind.UPDATE and spec.body is not None:
+            whole = input_model(schema_of_input(spec.body), spec.body.__name__, is_partial=False)
+            self._replacement = _Part(whole, record)
 
     def keywords(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the keyword arguments of the action.
 
-        Raises `ValidationFailed` with every field that is missing, unknown or wrong.
+        Raises `ValidationFailed` with every field that is missing, unknown or wrong, and
+        `InvalidArgument` for arguments that are nested too deeply.
         """
-        spec = self._spec
         errors: list[FieldError] = []
-        own, rest = self._split(arguments)
-        parameters = _validate(self._parameters, own, errors) if self._parameters else None
-        body: BaseModel | None = None
-        if self._body is not None:
-            body = self._validate_body(rest, parameters, errors)
-        elif rest:
-            errors.extend(_unknown(name) for name in rest)
+        try:
+            parameters, body = self._validated(arguments, errors)
+        except RecursionError as error:
+            raise InvalidArgument("The request is nested too deeply", reason="TOO_DEEP") from error
         if errors:
             raise ValidationFailed(field_errors=errors[:_MAX_ERRORS])
+        return self._assigned(parameters, body)
+
+    def _validated(
+        self, arguments: Mapping[str, Any], errors: list[FieldError]
+    ) -> tuple[BaseModel | None, BaseModel | None]:
+        own, sent = self._split(arguments, errors)
+        parameters = self._parameters.validate(own, errors)
+        if self._spec.body is None:
+            return parameters, None
+        if isinstance(sent, BaseModel):
+            sent = sent.model_dump(exclude_unset=True, by_alias=True)
+        if not isinstance(sent, Mapping):
+            errors.append(_wrong(self._spec.body_field or "", "OBJECT_TYPE", "must be an object"))
+            return parameters, None
+        return parameters, self._validate_body(sent, parameters, errors)
+
+    def _assigned(self, parameters: BaseModel | None, body: BaseModel | None) -> dict[str, Any]:
+        spec = self._spec
         keywords: dict[str, Any] = {}
         if spec.keyword_of_id is not None:
-            keywords[spec.keyword_of_id] = getattr(parameters, "id")  # noqa: B009 - made at run time
+            keywords[spec.keyword_of_id] = self._parameters.value(parameters, "id")
         for name, keyword in spec.keywords.items():
-            keywords[keyword] = getattr(parameters, name)
+            keywords[keyword] = self._parameters.value(parameters, name)
         if spec.keyword_of_body is not None:
-            keywords[spec.keyword_of_body] = body if self._body is not None else parameters
+            keywords[spec.keyword_of_body] = parameters if spec.body is None else body
         return keywords
 
-    def _split(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-        if self._body_field is not None:
-            own = {name: value for name, value in arguments.items() if name != self._body_field}
-            return own, arguments.get(self._body_field, {})
-        if self._body is None:
-            return dict(arguments), None
-        own, rest = {}, {}
+    def _split(
+        self, arguments: Mapping[str, Any], errors: list[FieldError]
+    ) -> tuple[dict[str, Any], Any]:
+        body_field = self._spec.body_field
+        own: dict[str, Any] = {}
+        rest: dict[str, Any] = {}
         for name, value in arguments.items():
-            (own if name in self._parameter_names else rest)[name] = value
-        return own, rest
+            if name == body_field:
+                continue
+            is_of_body = self._spec.body is not None and body_field is None
+            if is_of_body and name not in self._parameters.names:
+                rest[name] = value
+            elif self._parameters.accepts(name):
+                own[name] = value
+            else:
+                errors.append(_wrong(name, "UNKNOWN_FIELD", "is not a field of this request"))
+        return own, rest if body_field is None else arguments.get(body_field, {})
 
     def _validate_body(
-        self, body: Any, parameters: BaseModel | None, errors: list[FieldError]
+        self, sent: Mapping[str, Any], parameters: BaseModel | None, errors: list[FieldError]
     ) -> BaseModel | None:
-        model = self._body
-        assert model is not None
-        if isinstance(body, BaseModel):
-            body = body.model_dump(exclude_unset=True)
-        if not isinstance(body, Mapping):
-            errors.append(_wrong(self._body_field or "", "OBJECT_TYPE", "must be an object"))
-            return None
+        part = self._body
+        body: dict[str, Any] = {}
+        for name, value in sent.items():
+            if not part.accepts(name):
+                errors.append(_wrong(name, "UNKNOWN_FIELD", "is not a field of this request"))
+            elif name not in part.output_only:
+                body[name] = value
+        # An empty mask is an absent one (AIP-134).
         mask = getattr(parameters, "update_mask", None) if self._replacement else None
-        if mask is not None:
-            if list(mask) == ["*"]:
-                model = self._replacement or model
-            else:
-                body = self._masked(body, mask, errors)
-        if self._output_only:
-            body = {name: value for name, value in body.items() if name not in self._output_only}
-        validated = _validate(model, body, errors)
-        if validated is not None and model is self._replacement:
-            names = model.model_fields.keys() - self._output_only
-            validated.__pydantic_fields_set__.update(names)
-        return validated
+        if not mask:
+            return part.validate(body, errors)
+        if self._replacement is not None and list(mask) == ["*"]:
+            return self._replacement.validate(body, errors, is_replacement=True)
+        return part.validate(self._masked(body, mask, errors), errors)
 
     def _masked(
         self, body: Mapping[str, Any], mask: Iterable[str], errors: list[FieldError]
     ) -> dict[str, Any]:
-        known = _wire_names(self._body)
+        names = self._body.names
         for path in mask:
-            if path not in known:
-                text = f"update_mask has no field {path!r}"
+            shown = path[:MAX_NAME_LENGTH]
+            if path not in names:
+                text = f"update_mask has no field {shown!r}"
                 errors.append(_wrong("update_mask", "UNKNOWN_FIELD", text))
-            elif path in self._output_only:
-                text = f"{path!r} is set by the service"
+            elif path in self._body.output_only:
+                text = f"{shown!r} is set by the service"
                 errors.append(_wrong("update_mask", "OUTPUT_ONLY", text))
-        return {path: body.get(path) for path in mask if path in known}
+        allowed = names.keys() - self._body.output_only
+        return {path: body.get(path) for path in mask if path in allowed}
 
 
-def check_values(value: Any, path: str, errors: list[FieldError]) -> Any:
-    """Return a validated value with UTC for naive datetimes; append what no protocol carries.
+class _Part:
+    """A part of a request that one model validates."""
 
-    Models are changed in place, so that what they know about their fields stays.
+    def __init__(self, model: type[BaseModel] | None, node: Node | None) -> None:
+        self.model = model
+        self.node = node
+        #: Wire name -> attribute of the model.
+        self.names: Mapping[str, str] = wire_names(model) if model is not None else {}
+        self.output_only = output_only_names(model) if model is not None else frozenset()
+        #: Other names that a list is asked with -> the name each stands for.
+        self.former: Mapping[str, str] = {}
+        if model is not None and issubclass(model, ListRequest):
+            self.former = FORMER_NAMES
+        #: The author has said what becomes of unknown fields; else they are refused.
+        self._is_open = model is not None and model.model_config.get("extra") in ("ignore", "allow")
+
+    def accepts(self, name: str) -> bool:
+        """Tell whether a field of this name may be sent."""
+        return self._is_open or name in self.names or name in self.former
+
+    def value(self, validated: BaseModel | None, name: str) -> Any:
+        """Return the value of a field by its wire name."""
+        return getattr(validated, self.names[name])
+
+    def validate(
+        self,
+        values: Mapping[str, Any],
+        errors: list[FieldError],
+        *,
+        is_replacement: bool = False,
+    ) -> BaseModel | None:
+        """Return an object of the model; None after appending what is wrong.
+
+        With `is_replacement` every field that the caller may set counts as sent.
+        """
+        if self.model is None:
+            return None
+        try:
+            # By name too, for fields whose validation alias is not their name on the wire.
+            validated = self.model.model_validate(values, by_alias=True, by_name=True)
+        except ValidationError as error:
+            errors.extend(self._as_sent(values, field_errors(error, self.node)))
+            return None
+        errors.extend(self._as_sent(values, check_values(validated)))
+        if is_replacement:
+            names = {name for wire, name in self.names.items() if wire not in self.output_only}
+            validated.__pydantic_fields_set__.update(names)
+        return validated
+
+    def _as_sent(
+        self, values: Mapping[str, Any], errors: Iterable[FieldError]
+    ) -> Iterable[FieldError]:
+        """Name fields as they were sent when that was by a former name."""
+        sent = {name: former for former, name in self.former.items() if former in values}
+        for error in errors:
+            if error.field in sent and error.field not in values:
+                yield _wrong(sent[error.field], error.reason, error.description)
+            else:
+                yield error
+
+
+def field_errors(error: ValidationError, node: Node | None = None) -> list[FieldError]:
+    """Return pydantic's errors in our form, without the values that were sent.
+
+    `node` is the tree of what was validated; it tells the tags that pydantic puts into the path of
+    a union's field from the names that the caller wrote.
     """
-    if value is None or isinstance(value, bool | Enum):
-        return value
-    if isinstance(value, str):
-        if "\x00" in value:
-            errors.append(_wrong(path, "NUL_CHARACTER", "must not contain the character NUL"))
-    elif isinstance(value, int):
-        if not _INT64_MIN <= value <= _INT64_MAX:
-            errors.append(_wrong(path, "INT64_RANGE", "must be a 64-bit signed integer"))
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            errors.append(_wrong(path, "FINITE_NUMBER", "must be a finite number"))
-    elif isinstance(value, datetime.datetime):
-        return value if value.tzinfo is not None else value.replace(tzinfo=datetime.UTC)
-    elif isinstance(value, BaseModel):
-        _check_model(value, path, errors)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            check_values(key, path, errors)
-        return {key: check_values(item, _join(path, key), errors) for key, item in value.items()}
-    elif isinstance(value, list | tuple | set | frozenset):
-        checked = [check_values(item, f"{path}[{n}]", errors) for n, item in enumerate(value)]
-        return checked if isinstance(value, list) else type(value)(checked)
-    return value
-
-
-def field_errors(error: ValidationError) -> list[FieldError]:
-    """Return pydantic's errors in our form, without the values that were sent."""
     return [
-        FieldError(
-            field=_path(item["loc"]),
-            reason=_REASONS.get(item["type"], item["type"].upper()),
-            description=item["msg"],
+        _wrong(
+            _path(item["loc"], node),
+            _REASONS.get(item["type"], item["type"].upper()),
+            item["msg"],
         )
         for item in error.errors(include_url=False, include_input=False, include_context=False)
     ]
 
 
-def _check_model(model: BaseModel, path: str, errors: list[FieldError]) -> None:
-    values = model.__dict__
-    fields = type(model).model_fields
-    for name, value in values.items():
-        alias = fields[name].alias if name in fields else None
-        checked = check_values(value, _join(path, alias or name), errors)
-        if checked is not value:
-            values[name] = checked
-
-
-def _validate(
-    model: type[BaseModel], values: Mapping[str, Any], errors: list[FieldError]
-) -> BaseModel | None:
-    try:
-        validated = model.model_validate(values)
-    except ValidationError as error:
-        errors.extend(field_errors(error))
-        return None
-    except RecursionError as error:
-        raise InvalidArgument("The request is nested too deeply", reason="TOO_DEEP") from error
-    _check_model(validated, "", errors)
-    return validated
-
-
-def _wire_names(model: type[BaseModel] | None) -> frozenset[str]:
-    if model is None:
-        return frozenset()
-    return frozenset(info.alias or name for name, info in model.model_fields.items())
-
-
 def _wrong(field: str, reason: str, description: str) -> FieldError:
-    return FieldError(field=field, reason=reason, description=description)
+    return FieldError(
+        field=field[:MAX_NAME_LENGTH],
+        reason=reason,
+        description=description[:_MAX_DESCRIPTION_LENGTH],
+    )
 
 
-def _unknown(name: str) -> FieldError:
-    return _wrong(name, "UNKNOWN_FIELD", "is not a field of this request")
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else str(name)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
+def _path(location: tuple[int | str, ...], node: Node | None) -> str:
     path = ""
     for part in location:
-        path = f"{path}[{part}]" if isinstance(part, int) else _join(path, part)
+        if isinstance(node, UnionNode):
+            record = next((item.record for item in node.variants if item.tag == part), None)
+            node = record
+            if record is not None:
+                continue
+        if isinstance(part, int):
+            path = f"{path}[{part}]"
+        elif part != "[key]" or isinstance(node, MapNode):  # pydantic's mark of a dict's wrong key
+            path = f"{path}.{part}" if path else part
+        node = _inner(node, part)
     return path
+
+
+def _inner(node: Node | None, part: int | str) -> Node | None:
+    if isinstance(node, ListNode):
+        return node.item
+    if isinstance(node, MapNode):
+        return node.value
+    if isinstance(node, Record):
+        return next(
+            (field.node for field in node.fields if part in (field.wire_name, field.name)), None
+        )
+    return None

@@ -1,0 +1,397 @@
+"""From one method of a resource to its specification."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, RootModel, create_model
+from pydantic import Field as PydanticField
+
+from bali.errors import ConfigurationError
+from bali.resources.action import ActionOptions, place_of
+from bali.resources.messages import is_model, list_request, page_response, response, without_none
+from bali.resources.naming import camel, kebab
+from bali.resources.permissions import permissions_of
+from bali.resources.requests import (
+    FieldMask,
+    ListRequest,
+    input_model,
+    output_only_names,
+    request_field,
+    schema_of_input,
+)
+from bali.resources.signature import MISSING, Argument, Signature, read_signature
+from bali.resources.spec import ActionSpec, HttpBinding, Kind, Wrap
+from bali.resources.store import Page, Store
+from bali.schemas import Describer, EnumNode, Field, ListNode, MapNode, Record, Scalar, UnionNode
+
+__all__ = ["Owner", "action_spec"]
+
+_QUERY_METHODS = ("GET", "DELETE")
+_IDENTIFIER = re.compile(r"[A-Za-z]\w*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """What an action has from its resource."""
+
+    resource: type[Any]
+    place: str
+    describer: Describer
+    store: Store | None
+    schema: type[BaseModel] | None
+    singular: str
+    plural: str
+    path: str
+
+
+def action_spec(
+    owner: Owner, name: str, kind: Kind, function: Any, options: ActionOptions
+) -> ActionSpec:
+    """Return the specification of one method.
+
+    Raises `ConfigurationError`, naming the method and its line, for what cannot be served.
+    """
+    return _ActionReader(owner, name, kind, function, options).read()
+
+
+class _ActionReader:
+    """Reads one method."""
+
+    def __init__(
+        self, owner: Owner, name: str, kind: Kind, function: Any, options: ActionOptions
+    ) -> None:
+        self.owner = owner
+        self.name = name
+        self.kind = kind
+        self.where = place_of(function)
+        self.options = options
+        self.function = function
+        self.signature: Signature = read_signature(function, where=self.where)
+        self.is_detail = (
+            options.detail if kind is Kind.CUSTOM else kind not in (Kind.LIST, Kind.CREATE)
+        )
+        self.rpc_name = self._rpc_name()
+        self.message_stem = self.rpc_name
+
+    def read(self) -> ActionSpec:
+        self._check_key()
+        if self.kind is not Kind.CUSTOM and self.signature.is_streaming:
+            raise ConfigurationError(
+                f"{self.where}: {self.name} returns one answer and cannot be a stream; write an "
+                "action of another name"
+            )
+        parameters = self._parameters()
+        body, body_field = self._body()
+        request = self._request(parameters, body, body_field)
+        wrap, response_model = self._response()
+        described = self.owner.describer.model(response_model) if response_model else None
+        bindings = self._bindings(request, body_field)
+        permission_classes = self.options.permission_classes
+        if permission_classes is None:
+            permission_classes = self.owner.resource.permission_classes
+        doc = inspect.getdoc(self.function) or ""
+        return ActionSpec(
+            name=self.name,
+            operation=f"{self.owner.plural}.{self.name}",
+            kind=self.kind,
+            resource=self.owner.resource,
+            function_name=self.name,
+            place=self.where,
+            is_detail=self.is_detail,
+            is_async=self.signature.is_async,
+            is_streaming=self.signature.is_streaming,
+            bindings=bindings,
+            rpc_name=None if self.options.http_only else self.rpc_name,
+            request=request,
+            parameters=parameters,
+            body=body,
+            body_field=body_field,
+            response=described,
+            response_model=response_model,
+            wrap=wrap,
+            permissions=permissions_of(permission_classes, where=self.where),
+            keyword_of_body=self.signature.body.name if self.signature.body else None,
+            keyword_of_id=self.signature.key.name if self.signature.key else None,
+            keywords={argument.name: argument.name for argument in self.signature.scalars},
+            summary=doc.partition("\n")[0],
+            description=doc,
+            tags=self.options.tags or (self.owner.plural,),
+        )
+
+    # -- names ---------------------------------------------------------------------------------
+
+    def _rpc_name(self) -> str:
+        if self.options.rpc_name is not None:
+            if not _IDENTIFIER.fullmatch(self.options.rpc_name):
+                raise ConfigurationError(
+                    f"{self.where}: rpc_name {self.options.rpc_name!r} is not an identifier; "
+                    "write it like `MoveParcel`"
+                )
+            return self.options.rpc_name
+        own = camel(self.name)
+        if self.kind is Kind.CUSTOM:
+            noun = camel(self.owner.singular if self.is_detail else self.owner.plural)
+            return own if own.endswith(noun) else f"{own}{noun}"
+        noun = camel(self.owner.plural if self.kind is Kind.LIST else self.owner.singular)
+        return f"{own}{noun}"
+
+    # -- request -------------------------------------------------------------------------------
+
+    def _check_key(self) -> None:
+        key = self.signature.key
+        if self.is_detail and key is None:
+            raise ConfigurationError(
+                f"{self.where}: an action on one item (detail=True) takes its key; add the "
+                "parameter `pk: int`"
+            )
+        if key is not None and not self.is_detail:
+            raise ConfigurationError(
+                f"{self.where}: `{key.name}` is the key of one item; declare the action with "
+                "detail=True, or rename the parameter"
+            )
+        if self.kind is not Kind.CUSTOM and self.signature.scalars:
+            raise ConfigurationError(
+                f"{self.where}: {self.name} takes no parameter {self.signature.scalars[0].name!r}; "
+                "a standard action takes `pk` and `schema_in` only: write an action of another name"
+            )
+
+    def _key_annotation(self, key: Argument) -> Any:
+        annotation = without_none(key.annotation)
+        if annotation not in (MISSING, Any, NoneType):
+            node = self.owner.describer.annotation(annotation, where=f"{self.where}: {key.name}")
+            if not isinstance(node.node, Scalar | EnumNode):
+                raise ConfigurationError(
+                    f"{self.where}: {key.name!r} is {annotation!r}, which no path can hold; a key "
+                    "is a single value, such as int, str or UUID"
+                )
+            return annotation
+        if self.owner.store is not None:
+            return self.owner.store.key_type
+        raise ConfigurationError(
+            f"{self.where}: parameter {key.name!r} has no type; annotate it, as in `pk: int`"
+        )
+
+    def _parameters(self) -> type[BaseModel] | None:
+        if self.kind is Kind.LIST:
+            return self._list_request()
+        fields: dict[str, Any] = {}
+        if self.signature.key is not None:
+            fields["id"] = (self._key_annotation(self.signature.key), PydanticField())
+        for argument in self.signature.scalars:
+            options = {} if argument.default is MISSING else {"default": argument.default}
+            fields |= request_field(argument.name, argument.annotation, **options)
+        if self.kind is Kind.UPDATE:
+            fields["update_mask"] = (
+                FieldMask | None,
+                PydanticField(
+                    default=None,
+                    description="The fields to change; those that are present when absent.",
+                ),
+            )
+        if not fields:
+            return None
+        return create_model(
+            f"{self.message_stem}Parameters",
+            __config__=ConfigDict(extra="forbid"),
+            **fields,
+        )
+
+    def _list_request(self) -> type[BaseModel]:
+        body = self.signature.body
+        base: type[BaseModel] = ListRequest
+        if body is not None and body.annotation not in (MISSING, Any):
+            base = self._model_of(body)
+        if not issubclass(base, ListRequest):
+            return base
+        resource, owner = self.owner.resource, self.owner
+        filters: Mapping[str, Any] = {}
+        if resource.filters:
+            if owner.store is None:
+                raise ConfigurationError(
+                    f"{owner.place}: filters need a model; set `model`, or give list a `schema_in` "
+                    "with fields of your own"
+                )
+            filters = owner.store.filter_types(resource.filters, where=f"{owner.place}: filters")
+        return list_request(
+            f"{self.message_stem}Request",
+            base,
+            filters,
+            page_size=resource.page_size,
+            where=owner.place,
+        )
+
+    def _body(self) -> tuple[type[BaseModel] | None, str | None]:
+        argument = self.signature.body
+        if self.kind is Kind.LIST or argument is None:
+            return None, None
+        is_open = argument.annotation in (MISSING, Any)
+        if self.kind in (Kind.CREATE, Kind.UPDATE):
+            model = self._schema_for(argument.name) if is_open else self._model_of(argument)
+            return self._input(model), self.owner.singular
+        if not is_open:
+            model = self._model_of(argument)
+            if output_only_names(model):
+                return self._input(model, is_partial=False), None
+            return model, None
+        if self._is_query():
+            return self._list_request(), None
+        return self._input(self._schema_for(argument.name), is_partial=True), None
+
+    def _model_of(self, argument: Argument) -> type[BaseModel]:
+        annotation = argument.annotation
+        if is_model(annotation) and not issubclass(annotation, RootModel):
+            return annotation
+        raise ConfigurationError(
+            f"{self.where}: {argument.name} is {annotation!r}; a body is a pydantic model with "
+            "named fields"
+        )
+
+    def _input(self, model: type[BaseModel], *, is_partial: bool | None = None) -> type[BaseModel]:
+        partial = self.kind is Kind.UPDATE if is_partial is None else is_partial
+        return input_model(model, f"{self.message_stem}Input", is_partial=partial)
+
+    def _schema_for(self, what: str) -> type[BaseModel]:
+        if self.owner.schema is None:
+            raise ConfigurationError(
+                f"{self.where}: {what} has no type and {self.owner.resource.__name__} no schema to "
+                "take it from; annotate it with a pydantic model"
+            )
+        return self.owner.schema
+
+    def _request(
+        self,
+        parameters: type[BaseModel] | None,
+        body: type[BaseModel] | None,
+        body_field: str | None,
+    ) -> Record:
+        fields: list[Field] = []
+        describer = self.owner.describer
+        if parameters is not None:
+            fields.extend(describer.model(parameters).fields)
+        if body is not None and body_field is not None:
+            position = 1 if self.is_detail else 0
+            schema = describer.model(schema_of_input(body))
+            fields.insert(position, Field(name=body_field, node=schema))
+        elif body is not None:
+            argument = self.signature.body
+            is_open = argument is not None and argument.annotation in (MISSING, Any)
+            taken = {field.wire_name for field in fields}
+            for field in describer.model(body).fields:
+                if field.is_output_only:
+                    continue
+                if field.wire_name in taken and is_open:
+                    continue
+                if field.wire_name in taken:
+                    raise ConfigurationError(
+                        f"{self.where}: field {field.wire_name!r} of {body.__name__} has the name "
+                        "of another parameter; rename one of them"
+                    )
+                fields.append(field)
+        record = Record(
+            name=f"{self.message_stem}Request", description=f"Request of {self.message_stem}."
+        )
+        return record.fill(tuple(fields))
+
+    # -- response ------------------------------------------------------------------------------
+
+    def _response(self) -> tuple[Wrap, type[BaseModel] | None]:
+        returns = self._returns()
+        if returns is None:
+            if self.signature.is_streaming:
+                raise ConfigurationError(
+                    f"{self.where}: a stream of None tells its reader nothing; yield a value"
+                )
+            return Wrap.EMPTY, None
+        name = f"{self.message_stem}Response"
+        if get_origin(returns) is Page:
+            return Wrap.PAGE, page_response(name, get_args(returns)[0])
+        if is_model(returns):
+            return Wrap.NONE, returns
+        node = self.owner.describer.annotation(returns, where=f"{self.where}: result")
+        if isinstance(node.node, ListNode) and not node.is_nullable:
+            return Wrap.ITEMS, response(name, items=(returns, ...))
+        if isinstance(node.node, Record) and node.is_nullable:
+            return Wrap.RESULT, response(name, result=(returns, None))
+        return Wrap.RESULT, response(name, result=(returns, ...))
+
+    def _returns(self) -> Any:
+        returns = self.signature.returns
+        if self.kind is Kind.DELETE:
+            return None if returns in (MISSING, Any, None, type(None)) else returns
+        if self.kind is Kind.LIST or returns is Page or get_origin(returns) is Page:
+            item = self._item_of_list(returns)
+            return Page[item]  # type: ignore[valid-type]  # a type made at run time
+        if returns in (None, type(None)):
+            return None
+        if returns not in (MISSING, Any):
+            return returns
+        if self.owner.schema is None:
+            raise ConfigurationError(
+                f"{self.where}: the result has no type and {self.owner.resource.__name__} no "
+                "schema to take it from; annotate the method, as in `-> UserSchema`"
+            )
+        is_one = self.kind is not Kind.CUSTOM or self.is_detail or self.signature.is_streaming
+        return self.owner.schema if is_one else list[self.owner.schema]  # type: ignore[name-defined]  # a type made at run time
+
+    def _item_of_list(self, returns: Any) -> Any:
+        arguments = get_args(returns)
+        container = get_origin(returns) or returns
+        if container in (MISSING, Any):
+            return self._schema_for("the result")
+        is_many = container is Page or (
+            inspect.isclass(container)
+            and issubclass(container, Iterable)
+            and not issubclass(container, Mapping | BaseModel | str)
+        )
+        if not is_many:
+            raise ConfigurationError(
+                f"{self.where}: {self.name} returns many items, found {returns!r}; annotate it "
+                "with Page[X] or list[X]"
+            )
+        return (
+            arguments[0]
+            if arguments and arguments[0] is not Any
+            else self._schema_for("the result")
+        )
+
+    # -- HTTP ----------------------------------------------------------------------------------
+
+    def _is_query(self) -> bool:
+        return all(method in _QUERY_METHODS for method in self.options.methods)
+
+    def _bindings(self, request: Record, body_field: str | None) -> tuple[HttpBinding, ...]:
+        if self.options.rpc_only:
+            return ()
+        item = f"{self.owner.path}/{{id}}"
+        if self.kind is Kind.LIST:
+            return (HttpBinding(method="GET", path=self.owner.path, body=None),)
+        if self.kind is Kind.CREATE:
+            return (HttpBinding(method="POST", path=self.owner.path, body=body_field, status=201),)
+        if self.kind is Kind.GET:
+            return (HttpBinding(method="GET", path=item, body=None),)
+        if self.kind is Kind.UPDATE:
+            return (HttpBinding(method="PATCH", path=item, body=body_field),)
+        if self.kind is Kind.DELETE:
+            status = 204 if self._returns() is None else 200
+            return (HttpBinding(method="DELETE", path=item, body=None, status=status),)
+        base = item if self.is_detail else self.owner.path
+        path = f"{base}/{self.options.path or kebab(self.name)}"
+        return tuple(self._custom_binding(method, path, request) for method in self.options.methods)
+
+    def _custom_binding(self, method: str, path: str, request: Record) -> HttpBinding:
+        if method not in _QUERY_METHODS:
+            return HttpBinding(method=method, path=path, body="*")
+        for field in request.fields:
+            node = field.node.item if isinstance(field.node, ListNode) else field.node
+            if isinstance(node, Record | ListNode | MapNode | UnionNode):
+                raise ConfigurationError(
+                    f"{self.where}: field {field.wire_name!r} cannot be written in a query string; "
+                    "use methods=['post']"
+                )
+        return HttpBinding(method=method, path=path, body=None)
