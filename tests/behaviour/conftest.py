@@ -11,7 +11,9 @@ from tests.behaviour.service import db, make_app
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres", "mariadb"])
-def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def live(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('behaviour') / 'db.sqlite3'}"
     else:

@@ -153,7 +153,7 @@ def start(directory: Path, *arguments: str, env: dict[str, str] | None = None) -
     )
 
 
-SERVICE = '''
+SERVICE = """
 import asyncio
 from bali import Bali, Resource, action
 
@@ -167,7 +167,7 @@ app = Bali(title="nap", resources=[NapResource])
 
 if __name__ == "__main__":
     app.start()
-'''
+"""
 
 
 @pytest.fixture
@@ -374,9 +374,7 @@ class TestDefect9:
 class TestDefect10:
     """Ints became doubles; UUID, time and bytes failed over gRPC; both lost the time zone."""
 
-    def test_types_and_zones_survive(
-        self, rest: RestServiceClient, rpc: RpcServiceClient
-    ) -> None:
+    def test_types_and_zones_survive(self, rest: RestServiceClient, rpc: RpcServiceClient) -> None:
         key = uuid.uuid4()
         moment = datetime.datetime.fromisoformat("2026-03-04T05:06:07.000008+05:30")
         stamp = create(
@@ -433,7 +431,9 @@ class TestDefect13:
 
     def test_sigterm_lets_calls_finish(self, service: Path) -> None:
         port = free_port()
-        process = start(service, "main.py", "--port", str(port), env={"BALI_DRAIN_DELAY_SECONDS": "0"})
+        process = start(
+            service, "main.py", "--port", str(port), env={"BALI_DRAIN_DELAY_SECONDS": "0"}
+        )
         wait_for(port, process)
         with ThreadPoolExecutor(1) as threads:
             url = f"http://127.0.0.1:{port}/naps/nap"

@@ -27,6 +27,7 @@ __all__ = [
     "in_event_loop",
     "run_blocking",
     "run_in_thread",
+    "serve_loop",
 ]
 
 #: How many synchronous actions of one process run at the same time; more wait their turn.
@@ -76,6 +77,11 @@ def current_loop() -> asyncio.AbstractEventLoop:
     except RuntimeError:
         home = _home_loop.get()
         return home if home is not None and home.is_running() else background_loop()
+
+
+def serve_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Have the calling thread's work of this context done on `loop`, which owns it."""
+    _home_loop.set(loop)
 
 
 def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:

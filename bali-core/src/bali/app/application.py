@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
@@ -30,13 +31,7 @@ from bali.resources import (
     ResourceSpec,
 )
 from bali.resources.naming import camel, snake
-from bali.rest import (
-    build_openapi,
-    install_docs,
-    install_errors,
-    install_probes,
-    resource_router,
-)
+from bali.rest import build_openapi, install_docs, install_errors, install_probes, resource_router
 from bali.server import (
     BodyLimit,
     DisconnectWatcher,
@@ -260,9 +255,7 @@ class Bali(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return the ASGI application with the limits outermost."""
         stack = super().build_middleware_stack()
-        return DisconnectWatcher(
-            BodyLimit(stack, max_body_bytes=self.configuration.max_body_bytes)
-        )
+        return DisconnectWatcher(BodyLimit(stack, max_body_bytes=self.configuration.max_body_bytes))
 
     # -- in process ----------------------------------------------------------------------------
 
@@ -321,11 +314,14 @@ class Bali(FastAPI):
         """Return a server of this app that has not started."""
         return Server(
             self,
-            lambda grpc_options: self.services.server(grpc_options),
+            self._grpc_server,
             options,
             readiness=self.readiness,
             peers=self.peers,
         )
+
+    def _grpc_server(self, options: list[tuple[str, Any]]) -> grpc.aio.Server:
+        return self.services.server(options)
 
     def start(self, argv: Sequence[str] | None = None) -> None:
         """Serve until told to stop; then end the process with its exit code.
@@ -345,7 +341,7 @@ class Bali(FastAPI):
             _ = self.services
             code = run(lambda: self.server(options), options)
         except ConfigurationError as error:
-            print(f"error: {error}", file=sys.stderr)
+            sys.stderr.write(f"error: {error}\n")
             code = 2
         sys.exit(code)
 

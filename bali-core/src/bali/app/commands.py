@@ -61,7 +61,7 @@ def parse_options(
 def _parser(settings: Settings, program: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Serve REST, gRPC, Connect and gRPC-Web, all on one port unless told otherwise.",
+        description="Serve REST, gRPC, Connect and gRPC-Web, on one port unless told otherwise.",
         allow_abbrev=False,
     )
     parser.add_argument("--http", action="store_true", help="serve HTTP alone")
@@ -75,9 +75,7 @@ def _parser(settings: Settings, program: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--workers", type=_count, default=settings.workers, help="processes that share the port"
     )
-    parser.add_argument(
-        "--reload", action="store_true", help="restart when a source file changes"
-    )
+    parser.add_argument("--reload", action="store_true", help="restart when a source file changes")
     parser.add_argument("--certfile", default=settings.certfile, help="TLS certificate (PEM)")
     parser.add_argument("--keyfile", default=settings.keyfile, help="TLS private key (PEM)")
     return parser

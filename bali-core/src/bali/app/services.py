@@ -1,4 +1,4 @@
-"""The gRPC side of an app: its own service, the servicers mounted on it, and what describes them."""
+"""The gRPC side of an app: its own service, and the servicers mounted on it."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ class Services:
             else:
                 descriptor = find_service(proto, shape.name) if proto is not None else None
                 self.bound = bind_service(shape, descriptor) if descriptor else build_service(shape)
-                self.rpc = RpcService(
-                    self.bound, specs, pipeline, resolve_peer=peers.resolve
-                )
+                self.rpc = RpcService(self.bound, specs, pipeline, resolve_peer=peers.resolve)
         names = sorted(mounted_names | ({self.bound.full_name} if self.bound else set()))
         self.health = HealthService(readiness, services=names)
         self.names = tuple(names)
@@ -128,8 +126,8 @@ def adder_of(servicer: Any) -> AddToServer:
         if callable(adder):
             return adder  # type: ignore[no-any-return]  # protoc's modules are untyped
     raise ConfigurationError(
-        f"{type(servicer).__qualname__} is not a gRPC servicer; derive it from the class that protoc "
-        "wrote, as in `class UserService(user_pb2_grpc.UserServiceServicer)`"
+        f"{type(servicer).__qualname__} is not a gRPC servicer; derive it from the class that "
+        "protoc wrote, as in `class UserService(user_pb2_grpc.UserServiceServicer)`"
     )
 
 
@@ -150,5 +148,3 @@ class _Recorder:
 
     def add_registered_method_handlers(self, service_name: str, handlers: Any) -> None:
         del service_name, handlers
-
-

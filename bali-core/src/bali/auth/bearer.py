@@ -12,7 +12,7 @@ from bali.resources import Context, Principal
 __all__ = ["BearerAuthenticator", "StaticTokens", "Verify", "bearer_token"]
 
 #: Returns the principal of a token, None for a token that is not accepted.
-Verify: TypeAlias = Callable[[str], Principal | None | Awaitable[Principal | None]]
+Verify: TypeAlias = Callable[[str], Awaitable[Principal | None] | Principal | None]
 
 
 def bearer_token(context: Context) -> str | None:

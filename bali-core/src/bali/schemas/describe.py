@@ -152,7 +152,7 @@ class Describer:
         if annotation in SCALAR_TYPES:
             return Scalar(SCALAR_TYPES[annotation])
         for base, kind in SCALAR_TYPES.items():
-            if base not in (bool,) and issubclass(annotation, base):
+            if base is not bool and issubclass(annotation, base):
                 return Scalar(kind)
         raise _refused(where, annotation, "a scalar, a pydantic model, an Enum, a list or a dict")
 
@@ -191,11 +191,11 @@ class Describer:
             inner = self.annotation(choices[0], where=where)
             return Described(inner.node, is_nullable or inner.is_nullable)
         if discriminator is None and get_origin(choices[0]) is Annotated:
-            raise _refused(where, Union[tuple(choices)], "one discriminator for all variants")
+            raise _refused(where, tuple(choices), "one discriminator for all variants")
         if discriminator is None:
             raise _refused(
                 where,
-                Union[tuple(choices)],
+                tuple(choices),
                 "a tagged union: Field(discriminator=...) over models with a Literal tag",
             )
         return Described(self._tagged(choices, discriminator, where), is_nullable)
@@ -240,5 +240,3 @@ def _refused(where: str, found: Any, wanted: str) -> ConfigurationError:
     return ConfigurationError(
         f"{where}: type {shown or found!r} has no form on both protocols; use {wanted}"
     )
-
-

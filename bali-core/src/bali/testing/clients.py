@@ -20,7 +20,7 @@ import httpx2
 from connectrpc.client import ConnectClientSync
 from connectrpc.compat import google_protobuf_binary_codec
 from connectrpc.errors import ConnectError
-from connectrpc.method import IdempotencyLevel, MethodInfo
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.protocol import ProtocolType
 from pydantic import BaseModel
 
@@ -340,6 +340,9 @@ class ConnectServiceClient(ServiceClient):
             input=method.input_type,
             output=method.output_type,
             idempotency_level=IdempotencyLevel.UNKNOWN,
+            stream_type=(
+                StreamType.SERVER_STREAM if method.is_server_streaming else StreamType.UNARY
+            ),
         )
 
 

@@ -1,0 +1,155 @@
+"""Resources over Connect and gRPC-Web, for browsers, on the HTTP side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from connectrpc.code import Code as ConnectCode
+from connectrpc.compat import google_protobuf_codecs
+from connectrpc.errors import ConnectError, ErrorDetail
+from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
+from connectrpc.request import RequestContext
+from connectrpc.server import ConnectASGIApplication, Endpoint
+from protobuf.wkt import Any as AnyMessage
+from starlette.types import ASGIApp
+
+from bali.errors import BaliError, Internal
+from bali.proto import BoundMethod, BoundService, EncodeError
+from bali.resources import ActionSpec, Call, Context, Pipeline
+from bali.resources.context import ProtocolName
+from bali.rpc.calls import REQUEST_ID, request_id_of, response_headers
+from bali.rpc.status import status_proto
+
+__all__ = ["ConnectService"]
+
+_CODES = {code.name: code for code in ConnectCode} | {"CANCELLED": ConnectCode.CANCELED}
+
+
+class ConnectService:
+    """The endpoints of a bound service; `app` is the ASGI application."""
+
+    def __init__(
+        self,
+        bound: BoundService,
+        methods: Sequence[tuple[BoundMethod, ActionSpec]],
+        pipeline: Pipeline,
+    ) -> None:
+        endpoints = {
+            method.path: _Endpoint(bound.full_name, method, spec, pipeline).endpoint
+            for method, spec in methods
+        }
+        self.app: ASGIApp = _Application(bound.full_name, endpoints)
+
+
+class _Application(ConnectASGIApplication[None]):
+    def __init__(self, name: str, endpoints: dict[str, Any]) -> None:
+        super().__init__(
+            service=None, endpoints=lambda _: endpoints, codecs=google_protobuf_codecs()
+        )
+        self._path = f"/{name}"
+
+    @property
+    def path(self) -> str:
+        """Where it is mounted."""
+        return self._path
+
+
+class _Endpoint:
+    """One method over Connect."""
+
+    def __init__(
+        self, domain: str, method: BoundMethod, spec: ActionSpec, pipeline: Pipeline
+    ) -> None:
+        self._domain = domain
+        self._method = method
+        self._spec = spec
+        self._pipeline = pipeline
+        service, _, name = method.path.strip("/").rpartition("/")
+        info: MethodInfo[Any, Any] = MethodInfo(
+            name=name,
+            service_name=service,
+            input=method.input_type,
+            output=method.output_type,
+            idempotency_level=IdempotencyLevel.UNKNOWN,
+            stream_type=(
+                StreamType.SERVER_STREAM if method.is_server_streaming else StreamType.UNARY
+            ),
+        )
+        self.endpoint: Any = (
+            Endpoint.server_stream(info, self._stream)
+            if method.is_server_streaming
+            else Endpoint.unary(info, self._unary)
+        )
+
+    async def _unary(self, message: Any, request: RequestContext[Any, Any]) -> Any:
+        context = _context_of(request)
+        try:
+            result = await self._pipeline.run(self._call(message, context))
+            answer = self._encode(result)
+        except BaliError as error:
+            raise self._error(error, context, request) from error
+        _send_headers(context, request)
+        return answer
+
+    async def _stream(self, message: Any, request: RequestContext[Any, Any]) -> AsyncIterator[Any]:
+        context = _context_of(request)
+        is_first = True
+        try:
+            async with aclosing(self._pipeline.stream(self._call(message, context))) as items:
+                async for item in items:
+                    if is_first:
+                        is_first = False
+                        _send_headers(context, request)
+                    yield self._encode(item)
+        except BaliError as error:
+            raise self._error(error, context, request) from error
+
+    def _call(self, message: Any, context: Context) -> Call:
+        return Call(spec=self._spec, arguments=self._method.decode(message), context=context)
+
+    def _encode(self, result: Any) -> Any:
+        try:
+            return self._method.encode(result)
+        except EncodeError as error:
+            raise Internal from error
+
+    def _error(
+        self, error: BaliError, context: Context, request: RequestContext[Any, Any]
+    ) -> ConnectError:
+        _send_headers(context, request)
+        status = status_proto(error, context.request_id, domain=self._domain)
+        details = [
+            ErrorDetail(AnyMessage(type_url=item.type_url, value=item.value))
+            for item in status.details
+        ]
+        return ConnectError(_CODES[error.code.name], error.detail, details)
+
+
+def _context_of(request: RequestContext[Any, Any]) -> Context:
+    metadata: dict[str, str | bytes] = {}
+    for key, value in request.request_headers.allitems():
+        name = key.lower()
+        known = metadata.get(name)
+        metadata[name] = f"{known}, {value}" if isinstance(known, str) else value
+    remaining = request.timeout_ms
+    return Context(
+        protocol=_protocol_of(str(metadata.get("content-type", ""))),
+        metadata=metadata,
+        deadline_monotonic=None if remaining is None else time.monotonic() + remaining / 1000,
+        request_id=request_id_of(metadata),
+        peer=request.client_address or "",
+    )
+
+
+def _protocol_of(content_type: str) -> ProtocolName:
+    return "grpc-web" if content_type.startswith("application/grpc-web") else "connect"
+
+
+def _send_headers(context: Context, request: RequestContext[Any, Any]) -> None:
+    headers = request.response_headers
+    headers[REQUEST_ID] = context.request_id
+    for key, value in response_headers(context):
+        headers[key] = value

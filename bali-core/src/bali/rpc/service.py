@@ -1,0 +1,164 @@
+"""Resources as a gRPC service on grpc.aio."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from starlette.types import ASGIApp
+
+from bali.errors import BaliError, Internal, InvalidArgument
+from bali.proto import BoundMethod, BoundService, EncodeError, Method, ServiceShape
+from bali.resources import ActionSpec, Call, Context, Pipeline, ResourceSpec
+from bali.rpc.calls import (
+    REQUEST_ID,
+    PeerResolver,
+    context_of,
+    response_headers,
+    status_code,
+    trailers_of,
+)
+from bali.rpc.connect import ConnectService
+
+__all__ = ["RpcService", "encoded", "shape_of"]
+
+_log = logging.getLogger("bali.calls")
+
+
+def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> ServiceShape:
+    """Return the shape of the one service that offers every action with a gRPC name."""
+    return ServiceShape(
+        package=package,
+        name=service,
+        file_name=f"{package.replace('.', '/')}/{package.rpartition('.')[2]}.proto",
+        methods=tuple(
+            Method(
+                name=action.rpc_name,
+                request=action.request,
+                response=action.response,
+                is_server_streaming=action.is_streaming,
+                description=action.description,
+            )
+            for spec in specs
+            for action in spec.actions
+            if action.rpc_name
+        ),
+        description="\n\n".join(spec.description for spec in specs if spec.description),
+    )
+
+
+class RpcService:
+    """Answers the methods of a bound service through the pipeline."""
+
+    def __init__(
+        self,
+        bound: BoundService,
+        specs: Sequence[ResourceSpec],
+        pipeline: Pipeline,
+        *,
+        resolve_peer: PeerResolver = str,
+    ) -> None:
+        actions = {
+            action.rpc_name: action for spec in specs for action in spec.actions if action.rpc_name
+        }
+        self.bound = bound
+        self.pipeline = pipeline
+        self.resolve_peer = resolve_peer
+        self.methods: tuple[tuple[BoundMethod, ActionSpec], ...] = tuple(
+            (method, actions[method.name]) for method in bound.methods
+        )
+
+    def generic_handler(self) -> grpc.GenericRpcHandler:
+        """Return the handler to add to a `grpc.aio` server."""
+        handlers: dict[str, grpc.RpcMethodHandler] = {}
+        for method, spec in self.methods:
+            handler = _Handler(self, method, spec)
+            if method.is_server_streaming:
+                handlers[method.name] = grpc.unary_stream_rpc_method_handler(handler.stream)
+            else:
+                handlers[method.name] = grpc.unary_unary_rpc_method_handler(handler.unary)
+        return grpc.method_handlers_generic_handler(self.bound.full_name, handlers)
+
+    def connect_app(self) -> ASGIApp:
+        """Return what answers Connect and gRPC-Web on `POST /{service}/{method}`."""
+        return ConnectService(self.bound, self.methods, self.pipeline).app
+
+
+class _Handler:
+    """One method: bytes in, bytes out. Errors never get past it."""
+
+    __slots__ = ("_decode", "_domain", "_encode", "_parse", "_pipeline", "_resolve", "_spec")
+
+    def __init__(self, service: RpcService, method: BoundMethod, spec: ActionSpec) -> None:
+        self._pipeline = service.pipeline
+        self._resolve = service.resolve_peer
+        self._domain = service.bound.full_name
+        self._parse: Callable[[bytes], Any] = method.input_type.FromString
+        self._decode = method.decode
+        self._encode = method.encode
+        self._spec = spec
+
+    async def unary(self, request: bytes, context: Any) -> bytes:
+        """Answer one call."""
+        ours = context_of(context, self._resolve)
+        try:
+            result = await self._pipeline.run(self._call(request, ours))
+            answer = encoded(self._encode, result, ours)
+        except BaliError as error:
+            await self._abort(context, ours, error)
+            raise  # `abort` does not return
+        headers = response_headers(ours)
+        if headers:
+            await context.send_initial_metadata(headers)
+        context.set_trailing_metadata(((REQUEST_ID, ours.request_id),))
+        return answer
+
+    async def stream(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        """Answer one call with many messages."""
+        ours = context_of(context, self._resolve)
+        is_first = True
+        try:
+            async with aclosing(self._pipeline.stream(self._call(request, ours))) as items:
+                async for item in items:
+                    if is_first:
+                        is_first = False
+                        headers = response_headers(ours)
+                        if headers:
+                            await context.send_initial_metadata(headers)
+                    yield encoded(self._encode, item, ours)
+        except BaliError as error:
+            await self._abort(context, ours, error)
+        context.set_trailing_metadata(((REQUEST_ID, ours.request_id),))
+
+    def _call(self, request: bytes, ours: Context) -> Call:
+        ours.operation = self._spec.operation
+        try:
+            message = self._parse(request)
+        except DecodeError:
+            raise InvalidArgument(
+                "The request is not a message of this method", reason="MALFORMED_MESSAGE"
+            ) from None
+        return Call(spec=self._spec, arguments=self._decode(message), context=ours)
+
+    async def _abort(self, context: Any, ours: Context, error: BaliError) -> None:
+        trailers = trailers_of(error, ours.request_id, self._domain)
+        abort: Callable[..., Awaitable[Any]] = context.abort
+        await abort(status_code(error), error.detail, trailers)
+
+
+def encoded(encode: Callable[[Any], Any], result: Any, context: Context) -> bytes:
+    """Return the bytes of a result; raise `Internal` for one that the message cannot hold."""
+    try:
+        return encode(result).SerializeToString()  # type: ignore[no-any-return]  # bytes
+    except EncodeError as error:
+        _log.error(
+            "the result of %s does not fit its message, request id %s: %s",
+            context.operation,
+            context.request_id,
+            error,
+        )
+        raise Internal from error
