@@ -22,7 +22,7 @@ from google.protobuf import (
 )
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.type import date_pb2, decimal_pb2, timeofday_pb2  # type: ignore[import-untyped]  # the package ships no types
+from google.type import date_pb2, decimal_pb2, timeofday_pb2
 
 from bali.errors import ConfigurationError
 from bali.proto.names import (
@@ -317,7 +317,7 @@ def _add_presence(message: _Message) -> None:
     taken = {field.name for field in message.field} | {oneof.name for oneof in message.oneof_decl}
     for field in message.field:
         if field.proto3_optional:
-            name = f"_{field.name}"
+            name = field.name if field.name.startswith("_") else f"_{field.name}"
             while name in taken:
                 name = f"X{name}"
             taken.add(name)
@@ -326,12 +326,16 @@ def _add_presence(message: _Message) -> None:
 
 
 def _name_in_json(message: _Message) -> None:
-    """Set the JSON names: protoc's, or the field's own where two fields would have the same."""
-    taken: set[str] = set()
+    """Set the JSON names, as protoc does; it refuses two fields that would have the same."""
+    owners: dict[str, str] = {}
     for field in message.field:
-        name = json_name(field.name)
-        field.json_name = field.name if name in taken else name
-        taken.add(field.json_name)
+        field.json_name = json_name(field.name)
+        other = owners.setdefault(field.json_name, field.name)
+        if other != field.name:
+            raise ConfigurationError(
+                f"message {message.name}: fields {other!r} and {field.name!r} have the same name "
+                f"{field.json_name!r} in protobuf's JSON; rename one of them, or its alias"
+            )
 
 
 def _is_any(node: Node) -> bool:

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from google.protobuf import descriptor_pb2
 
-from bali.proto.names import json_name
 from bali.proto.shapes import BoundService
 from bali.schemas import EnumNode, Field, ListNode, MapNode, Node, Record, records_of
 
@@ -114,10 +113,7 @@ class _Writer:
         yield "}"
 
     def _field(self, message: _Message, field: _F) -> str:
-        named = ""
-        if field.json_name not in ("", json_name(field.name)):
-            named = f' [json_name = "{field.json_name}"]'
-        return f"{self._field_type(message, field)} {field.name} = {field.number}{named};"
+        return f"{self._field_type(message, field)} {field.name} = {field.number};"
 
     def _field_type(self, message: _Message, field: _F) -> str:
         own = f"{self._own_prefix()}{message.name}."
