@@ -287,7 +287,7 @@ EVERYTHING: dict[str, Any] = {
     "whole": -(2**63),
     "real": 0.1,
     "text": "żółw 🐢",
-    "raw": "AP8Q",
+    "raw": b"\x00\xff\x10",
     "money": "12345678901234567890.123456789",
     "moment": "2026-11-24T08:00:00.123456Z",
     "day": "2024-02-29",
@@ -324,7 +324,7 @@ class TestTypes:
         assert result.maybe is None
 
     def test_zero_is_not_missing(self, client: ServiceClient) -> None:
-        sent = {**EVERYTHING, "truth": False, "whole": 0, "real": 0.0, "text": "", "raw": ""}
+        sent = {**EVERYTHING, "truth": False, "whole": 0, "real": 0.0, "text": "", "raw": b""}
         result: Any = client.call("probes.echo", sent)
         assert (result.truth, result.whole, result.real, result.text, result.raw) == (
             False, 0, 0.0, "", b"",

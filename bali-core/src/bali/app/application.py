@@ -111,7 +111,7 @@ class Bali(FastAPI):
         install_probes(self, lambda: self.readiness.is_ready)
         if docs_url is not None:
             install_docs(self, docs_url=docs_url)
-        self.mount("/" + self._connect_prefix, _Connect(self), name="connect")
+        self.mount(f"/{self._connect_prefix}", _Connect(self), name="connect")
         self._add_cors(backend_cors_origins)
         for item in routers:
             self._include(item)

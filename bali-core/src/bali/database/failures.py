@@ -73,7 +73,8 @@ def _meaning(error: exc.SQLAlchemyError) -> BaliError | None:
     if not isinstance(error, exc.DBAPIError):
         return None
     code = _code(error.orig)
-    text = f"{error.orig} {getattr(error.orig.__cause__, 'detail', '')}"
+    cause = error.orig.__cause__ if error.orig is not None else None
+    text = f"{error.orig} {getattr(cause, 'detail', '')}"
     if code in _DUPLICATE:
         return AlreadyExists(field_errors=_fields(text, "ALREADY_EXISTS", "is taken already"))
     if code in _REFERENCE:

@@ -18,7 +18,14 @@ from sqlalchemy.types import TypeDecorator
 
 from bali.errors import ConfigurationError
 
-__all__ = ["OPERATORS", "column_of", "columns_of", "filter_types", "get_filters_expr", "python_type"]
+__all__ = [
+    "OPERATORS",
+    "column_of",
+    "columns_of",
+    "filter_types",
+    "get_filters_expr",
+    "python_type",
+]
 
 _MANY = {"in", "notin", "between"}
 _TEXT = {

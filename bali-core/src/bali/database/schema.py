@@ -47,7 +47,8 @@ def model_to_schema(
     form on both protocols.
     """
     chosen = None if include is None else tuple(include)
-    return _schema(model, tuple(exclude), bool(partial), chosen, name)
+    hashable: Any = model
+    return _schema(hashable, tuple(exclude), bool(partial), chosen, name)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -174,5 +175,3 @@ def _unsupported(model: type[Any], key: str, column: Any) -> ConfigurationError:
         f"on both protocols; leave it out with model_to_schema({model.__name__}, "
         f"exclude=[{key!r}])"
     )
-
-

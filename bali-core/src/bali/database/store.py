@@ -23,11 +23,11 @@ class StoreAccess:
     """Gives each model class its store, as `User.__store__`."""
 
     def __get__(self, item: Any, owner: type[Any]) -> ModelStore:
-        store = owner.__dict__.get("__bali_store__")
+        store: ModelStore | None = owner.__dict__.get("__bali_store__")
         if store is None:
             store = ModelStore(owner)
-            owner.__bali_store__ = store  # type: ignore[attr-defined]  # kept with the class
-        return store  # type: ignore[no-any-return]  # a ModelStore
+            owner.__bali_store__ = store
+        return store
 
 
 class ModelStore:
@@ -154,4 +154,4 @@ class ModelStore:
         bits = 16 if isinstance(kind, SmallInteger) else 64 if isinstance(kind, BigInteger) else 32
         if not isinstance(kind, Integer):
             bits = 64
-        return -(2 ** (bits - 1)) <= key < 2 ** (bits - 1)
+        return bool(-(2 ** (bits - 1)) <= key < 2 ** (bits - 1))

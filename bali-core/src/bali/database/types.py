@@ -133,7 +133,7 @@ def make_exact(column: Column[Any]) -> None:
     elif isinstance(kind, Time):
         column.type = kind.with_variant(mysql.TIME(fsp=6), *_MYSQL)
     elif type(kind) is Numeric and getattr(kind, "asdecimal", False):
-        column.type = ExactNumeric(kind.precision, kind.scale)  # type: ignore[attr-defined]  # a Numeric
+        column.type = ExactNumeric(kind.precision, kind.scale)
     elif type(kind) is Text:
         column.type = kind.with_variant(mysql.TEXT(collation=_BINARY), *_MYSQL)
     elif type(kind) is String:

@@ -41,8 +41,9 @@ def context_of(context: Any, resolve_peer: PeerResolver) -> Context:
     for key, value in context.invocation_metadata() or ():
         known = metadata.get(key)
         if isinstance(known, str) and isinstance(value, str):
-            value = f"{known}, {value}"
-        metadata[key] = value
+            metadata[key] = f"{known}, {value}"
+        else:
+            metadata[key] = value
     remaining = context.time_remaining()
     deadline = None
     if remaining is not None and remaining < _FAR_SECONDS:

@@ -21,9 +21,7 @@ class Followed(Protocol):
     def is_ready(self) -> bool:
         """Whether new work is wanted."""
 
-    def subscribe(
-        self, listener: Callable[[bool], Awaitable[None] | None]
-    ) -> Callable[[], None]:
+    def subscribe(self, listener: Callable[[bool], Awaitable[None] | None]) -> Callable[[], None]:
         """Have `listener` called on each change; return a function that ends this."""
 
 

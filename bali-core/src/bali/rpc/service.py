@@ -74,7 +74,7 @@ class RpcService:
 
     def generic_handler(self) -> grpc.GenericRpcHandler:
         """Return the handler to add to a `grpc.aio` server."""
-        handlers: dict[str, grpc.RpcMethodHandler] = {}
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         for method, spec in self.methods:
             handler = _Handler(self, method, spec)
             if method.is_server_streaming:

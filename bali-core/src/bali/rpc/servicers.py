@@ -101,6 +101,7 @@ def _message(response: Any, fill: Callable[[Any, Any], None], result: Any) -> Me
 
 def _blocking(items: Callable[[], Any]) -> Iterator[Any]:
     """Iterate in a thread what one task of the loop produces."""
+
     async def start() -> asyncio.Queue[Any]:
         queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=1)
 
@@ -147,15 +148,20 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+        ],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Return the handler with the boundary around it."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or _is_ours(handler):
             return handler
-        return _guarded(handler, method, self._runtime, asyncio.get_running_loop())
+        guarded: grpc.RpcMethodHandler[Any, Any] = _guarded(
+            handler, method, self._runtime, asyncio.get_running_loop()
+        )
+        return guarded
 
 
 class ProcessInterceptor(grpc.ServerInterceptor):
@@ -182,7 +188,7 @@ def mount_servicer(
 def _is_ours(handler: Any) -> bool:
     behaviour = handler.unary_unary or handler.unary_stream
     module = getattr(behaviour, "__module__", "") or ""
-    return module in ("bali.rpc.service",)
+    return bool(module == "bali.rpc.service")
 
 
 def _guarded(handler: Any, method: str, runtime: ResourceRuntime, loop: Any) -> Any:

@@ -29,9 +29,7 @@ def status_proto(error: BaliError, request_id: str, *, domain: str) -> status_pb
 
 
 def _details(error: BaliError, request_id: str, domain: str) -> Iterable[Message]:
-    yield error_details_pb2.ErrorInfo(
-        reason=error.reason, domain=domain, metadata=error.metadata
-    )
+    yield error_details_pb2.ErrorInfo(reason=error.reason, domain=domain, metadata=error.metadata)
     if error.field_errors:
         yield error_details_pb2.BadRequest(
             field_violations=[

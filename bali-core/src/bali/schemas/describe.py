@@ -163,7 +163,7 @@ class Describer:
     def _map(self, arguments: tuple[Any, ...], where: str) -> MapNode:
         key, value = arguments or (str, Any)
         if key is not str:
-            raise _refused(where, dict[key, value], "dict[str, X]: keys must be strings")
+            raise _refused(where, (key, value), "dict[str, X]: keys must be strings")
         described = self.annotation(value, where=f"{where}{{}}")
         return MapNode(value=described.node, is_value_nullable=described.is_nullable)
 

@@ -67,7 +67,8 @@ def live_server(app: Bali, **options: Any) -> Iterator[LiveServer]:
     server = asyncio.run_coroutine_threadsafe(start(), loop).result(_START_TIMEOUT_SECONDS)
     try:
         port = server.rpc_port if chosen.mode == "rpc" else server.port
-        assert port is not None
+        if port is None:
+            raise RuntimeError("the server started without a port")
         yield LiveServer(app=app, host=chosen.host, port=port, scheme=chosen.scheme)
     finally:
         asyncio.run_coroutine_threadsafe(stop(server), loop).result()
