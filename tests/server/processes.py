@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ PROGRAM = Path(__file__).with_name("program.py")
 class Service:
     """A running `program.py`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.process = process
         self.log = log
         self.errors: list[str] = []
@@ -31,29 +32,36 @@ class Service:
 
     async def announced(self) -> None:
         """Wait for the line that says where it serves; read stderr on from there."""
-        assert self.process.stderr is not None
+        self._reading = asyncio.create_task(asyncio.to_thread(self._read))
         async with asyncio.timeout(30):
-            while line := (await self.process.stderr.readline()).decode():
-                self.errors.append(line)
-                if match := re.search(r"Serving .* on \S*?:(\d+) ", line):
-                    self.port = int(match[1])
-                    break
-            else:
-                raise AssertionError("".join(self.errors))
-        self._reading = asyncio.create_task(self._read())
+            while not self.port:
+                if self._reading.done():
+                    raise AssertionError("".join(self.errors))
+                await asyncio.sleep(0.01)
 
-    async def _read(self) -> None:
+    def _read(self) -> None:
         assert self.process.stderr is not None
-        while line := await self.process.stderr.readline():
+        for line in self.process.stderr:
             self.errors.append(line.decode())
+            if match := re.search(r"Serving .* on \S*?:(\d+) ", self.errors[-1]):
+                self.port = int(match[1])
 
     async def ended(self, seconds: float = 20) -> int:
         """Wait for its end and return the exit code."""
         async with asyncio.timeout(seconds):
-            code = await self.process.wait()
+            while (code := self.process.poll()) is None:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.01)
             if self._reading is not None:
                 await self._reading
+        if self.process.stderr is not None:
+            self.process.stderr.close()
         return code
+
+    async def failed(self) -> str:
+        """Wait for it to end with exit code 1, and return what it told on stderr."""
+        _, errors = await asyncio.to_thread(self.process.communicate)
+        assert self.process.returncode == 1
+        return errors.decode()
 
     def notes(self) -> list[str]:
         return self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
@@ -85,15 +93,29 @@ async def start(
     program = folder / "main.py"
     if not program.exists():
         shutil.copy(PROGRAM, program)
-    log = folder / "log"
     options = {"port": 0, "rpc_port": 0, "drain_delay_seconds": 0.0, **options}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "main.py",
-        json.dumps(options),
+    return spawn(program, json.dumps(options), folder, environment or {})
+
+
+def spawn(
+    program: Path,
+    options: str,
+    folder: Path,
+    environment: dict[str, str],
+    *,
+    start_new_session: bool = False,
+) -> Service:
+    """Start `program` in `folder`.
+
+    Not by the loop: uvloop runs Python code between fork and exec, and this process uses gRPC.
+    """
+    log = folder / "log"
+    process = subprocess.Popen(
+        [sys.executable, str(program), options],
         cwd=folder,
-        env=os.environ | {"LOG": str(log), "PYTHONUNBUFFERED": "1"} | (environment or {}),
-        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {"LOG": str(log), "PYTHONUNBUFFERED": "1"} | environment,
+        stderr=subprocess.PIPE,
+        start_new_session=start_new_session,
     )
     return Service(process, log)
 

@@ -117,6 +117,7 @@ def raw_deflate(data: bytes) -> bytes:
         (b"deflate", zlib.compress(PLAIN)),
         (b"deflate", raw_deflate(PLAIN)),
     ],
+    ids=["identity", "gzip", "x-gzip", "members", "deflate", "bare deflate"],
 )
 async def test_encoded_body_arrives_plain(encoding: bytes, body: bytes, size: int) -> None:
     headers = [(b"content-encoding", encoding), (b"content-type", b"text/plain")]
@@ -158,6 +159,7 @@ async def test_unsupported_encoding(encoding: bytes) -> None:
 @pytest.mark.parametrize(
     "body",
     [b"not gzip", gzip.compress(PLAIN)[:-5], gzip.compress(PLAIN)[:100], gzip.compress(b"x") * 65],
+    ids=["not gzip", "without its end", "cut", "too many members"],
 )
 async def test_damaged_body(body: bytes) -> None:
     status, _, answer = await post([body], (b"content-encoding", b"gzip"))
@@ -179,6 +181,7 @@ async def test_data_behind_a_deflate_body() -> None:
         # Empty stored blocks: much on the wire, nothing behind it.
         ([b"\x00\x00\x00\xff\xff" * 250], [(b"content-encoding", b"deflate")]),
     ],
+    ids=["parts", "announced", "gzip", "empty blocks"],
 )
 async def test_larger_than_allowed(
     parts: list[bytes], headers: list[tuple[bytes, bytes]], path: str

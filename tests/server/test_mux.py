@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import socket
 import ssl
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -270,6 +272,34 @@ async def test_private_socket_is_not_for_others(served: Served) -> None:
             await ch.unary_unary("/t/Echo")(b"")
             assert [path.name for path in folder.iterdir()] == ["grpc"]
     assert not folder.exists()
+
+
+def private_directory(folder: str, name: str, *, listens: bool = False) -> socket.socket:
+    """Make a directory as a server has one, old enough to be looked at."""
+    place = Path(folder, name)
+    place.mkdir()
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(place / "grpc"))
+    if listens:
+        sock.listen()
+    os.utime(place, (1, 1))
+    return sock
+
+
+async def test_directory_of_a_killed_server_is_removed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="b") as folder:
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        living = private_directory(folder, "bali-alive", listens=True)
+        for name in ("bali-dead", "bali-young", "other"):
+            private_directory(folder, name).close()
+        os.utime(f"{folder}/bali-young")
+        async with running(served.server()):
+            left = set(os.listdir(folder))  # noqa: PTH208 - Path blocks as well
+            assert {"bali-alive", "bali-young", "other"} < left
+            assert "bali-dead" not in left
+        living.close()
 
 
 # TLS

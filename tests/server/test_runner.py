@@ -175,19 +175,17 @@ async def test_port_in_use_is_told_and_fails(tmp_path: Path, mode: str, workers:
         second = await start(
             tmp_path, mode=mode, workers=workers, port=running.port, rpc_port=running.port
         )
-        _, errors = await second.process.communicate()
-        assert second.process.returncode == 1
-        assert f"error: port {running.port} is already in use" in errors.decode()
-        assert "Traceback" not in errors.decode()
+        errors = await second.failed()
+        assert f"error: port {running.port} is already in use" in errors
+        assert "Traceback" not in errors
 
 
 async def test_failing_startup_is_told_and_fails(tmp_path: Path) -> None:
     for workers in (1, 2):
         failed = await start(tmp_path, workers=workers, environment={"FAIL": "startup"})
-        _, errors = await failed.process.communicate()
-        assert failed.process.returncode == 1
-        assert "error: the application failed to start" in errors.decode()
-        assert "the database is not there" in errors.decode()
+        errors = await failed.failed()
+        assert "error: the application failed to start" in errors
+        assert "the database is not there" in errors
 
 
 async def test_failing_hook_fails_the_process_after_the_rest_was_shut_down(tmp_path: Path) -> None:
@@ -201,10 +199,9 @@ async def test_failing_hook_fails_the_process_after_the_rest_was_shut_down(tmp_p
 async def test_missing_certificate_is_told(tmp_path: Path) -> None:
     for mode in ("all", "rpc"):
         failed = await start(tmp_path, certfile="nowhere.pem", mode=mode)
-        _, errors = await failed.process.communicate()
-        assert failed.process.returncode == 1
-        assert "error: cannot load the TLS files" in errors.decode()
-        assert "nowhere.pem" in errors.decode()
+        errors = await failed.failed()
+        assert "error: cannot load the TLS files" in errors
+        assert "nowhere.pem" in errors
 
 
 async def test_rpc_mode_serves_grpc_on_its_own_port(tmp_path: Path) -> None:

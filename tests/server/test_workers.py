@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped] # it ships no types
 import pytest
 
-from tests.server.processes import PROGRAM, Service, service, start
+from tests.server.processes import PROGRAM, Service, service, spawn, start
 from tests.server.served import open_channel
 
 
@@ -117,20 +117,13 @@ async def test_second_signal_kills_the_workers(tmp_path: Path) -> None:
 
 async def test_signal_to_the_whole_group_is_one_signal(tmp_path: Path) -> None:
     """Ctrl-C reaches parent and workers at once; nobody takes it for a second one."""
-    program = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(PROGRAM),
-        '{"port": 0, "workers": 2, "drain_delay_seconds": 0}',
-        start_new_session=True,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"LOG": str(tmp_path / "log")},
-    )
-    running = Service(program, tmp_path / "log")
+    options = '{"port": 0, "workers": 2, "drain_delay_seconds": 0}'
+    running = spawn(PROGRAM, options, tmp_path, {}, start_new_session=True)
     await running.announced()
     await pids(running, 2)
     slow = asyncio.create_task(running.get("/slow?seconds=0.7"))
     await asyncio.sleep(0.2)
-    os.killpg(program.pid, signal.SIGINT)
+    os.killpg(running.process.pid, signal.SIGINT)
     assert (await slow)[0] == 200
     assert await running.ended() == 0
 
@@ -164,9 +157,7 @@ async def test_reload_restarts_on_a_change(tmp_path: Path) -> None:
 async def test_reload_without_watchfiles_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "watchfiles.py").write_text("raise ImportError('not here')\n")
     failed = await start(tmp_path, reload=True)
-    _, errors = await failed.process.communicate()
-    assert failed.process.returncode == 1
-    assert "error: --reload needs the package watchfiles" in errors.decode()
+    assert "error: --reload needs the package watchfiles" in await failed.failed()
 
 
 def test_worker_variable_is_not_inherited_further() -> None:

@@ -15,6 +15,8 @@ import logging
 import shutil
 import socket
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -25,6 +27,7 @@ __all__ = ["PrivateSocket"]
 
 _log = logging.getLogger("bali.server")
 
+_ABANDONED_SECONDS = 60.0
 _CONNECT_ATTEMPTS = 200
 _CONNECT_PAUSE_SECONDS = 0.01
 
@@ -46,6 +49,7 @@ class PrivateSocket:
             _log.info("no directory for a Unix socket (%s): gRPC uses a loopback port", error)
             self._port = server.add_insecure_port("127.0.0.1:0")
         else:
+            _remove_abandoned(self._directory)
             server.add_insecure_port(f"unix:{self._directory / 'grpc'}")
 
     async def connect(self) -> tuple[socket.socket, str]:
@@ -85,6 +89,19 @@ class PrivateSocket:
         """Remove the socket's directory."""
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _remove_abandoned(own: Path) -> None:
+    """Remove what processes that were killed have left beside `own`."""
+    for directory in own.parent.glob("bali-*"):
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            # A younger one may be about to listen.
+            if time.time() - directory.stat().st_mtime < _ABANDONED_SECONDS:
+                continue
+            try:
+                sock.connect(str(directory / "grpc"))
+            except ConnectionRefusedError:
+                shutil.rmtree(directory)
 
 
 async def _connect_unix(sock: socket.socket, address: str) -> None:

@@ -39,7 +39,8 @@ def run(server_factory: Callable[[], Server], options: ServerOptions) -> int:
     try:
         if channel is None and (options.workers > 1 or options.reload):
             supervisor = Supervisor(options)
-            return asyncio.run(supervisor.serve(lambda port: _announce(options, port)))
+            with asyncio.Runner() as runner:
+                return runner.run(supervisor.serve(lambda port: _announce(options, port)))
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:
             return runner.run(_serve(server_factory, options, channel))
     except (StartError, ConfigurationError) as error:

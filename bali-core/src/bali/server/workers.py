@@ -38,6 +38,7 @@ _STOP = b"N"
 _HEALTHY_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
+_POLL_SECONDS = 0.02
 #: On top of the drain delay and the grace: how long a worker may take to shut down.
 _SHUTDOWN_SECONDS = 10.0
 #: While developing, a restart does not wait for streams.
@@ -89,7 +90,7 @@ class WorkerChannel:
 class _Worker:
     """One running child process."""
 
-    process: asyncio.subprocess.Process
+    process: subprocess.Popen[bytes]
     channel: socket.socket
     born: float
 
@@ -163,11 +164,11 @@ class Supervisor:
     async def _ended(self, worker: _Worker, limit_seconds: float) -> None:
         """Wait for a worker that was told to stop; kill it when its time is over."""
         try:
-            code = await asyncio.wait_for(worker.process.wait(), limit_seconds)
+            code = await asyncio.wait_for(_exit_code(worker), limit_seconds)
         except TimeoutError:
             _log.error("worker %d did not stop in time and is killed", worker.process.pid)
             _kill(worker)
-            code = await worker.process.wait()
+            code = await _exit_code(worker)
         if code != 0 and self._exit_code == 0:
             self._exit_code = 1
 
@@ -177,7 +178,7 @@ class Supervisor:
         """Keep one worker alive until the service stops."""
         pause_seconds = _FIRST_PAUSE_SECONDS
         while not self._stop.is_set():
-            worker = await self._start(index)
+            worker = self._start(index)
             code = await self._outlive(worker)
             if self._stop.is_set():
                 return
@@ -200,14 +201,15 @@ class Supervisor:
             await self._pause(pause_seconds)
             pause_seconds = min(pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
 
-    async def _start(self, index: int) -> _Worker:
+    def _start(self, index: int) -> _Worker:
         ours, theirs = socket.socketpair()
         handed = [theirs.fileno(), *(sock.fileno() for sock in self._sockets)]
         environment = os.environ | {_VARIABLE: ",".join(map(str, handed))}
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *sys.orig_argv[1:],
+            # Not a loop's own way to start a process: uvloop's runs Python code between fork and
+            # exec, where the library of gRPC, if it is in use, can hang.
+            process = subprocess.Popen(  # noqa: S603 - quick, and this very program
+                [sys.executable, *sys.orig_argv[1:]],
                 env=environment,
                 pass_fds=handed,
                 # While developing, a debugger may read from the terminal.
@@ -229,7 +231,7 @@ class Supervisor:
                     self._any_started = True
         except OSError:
             _log.debug("the channel of worker %d broke", worker.process.pid)
-        code = await worker.process.wait()
+        code = await _exit_code(worker)
         worker.channel.close()
         return code
 
@@ -249,7 +251,7 @@ class Supervisor:
             worker = self._workers[0]
             worker.tell(_STOP)
             try:
-                await asyncio.wait_for(worker.process.wait(), _RELOAD_GRACE_SECONDS)
+                await asyncio.wait_for(_exit_code(worker), _RELOAD_GRACE_SECONDS)
             except TimeoutError:
                 _kill(worker)
 
@@ -271,6 +273,12 @@ def _source_changes(options: ServerOptions) -> AsyncIterator[set[Any]]:
     directories = options.reload_directories or (".",)
     endings = (".env", ".json", ".proto", ".toml", ".yaml", ".yml")
     return awatch(*directories, watch_filter=PythonFilter(extra_extensions=endings))
+
+
+async def _exit_code(worker: _Worker) -> int:
+    while (code := worker.process.poll()) is None:  # noqa: ASYNC110 - Popen has no event
+        await asyncio.sleep(_POLL_SECONDS)
+    return code
 
 
 def _kill(worker: _Worker) -> None:
