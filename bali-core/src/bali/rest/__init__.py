@@ -1,0 +1,20 @@
+"""REST: resources over HTTP and JSON, as routes of a FastAPI application."""
+
+from bali.rest.docs import install_docs
+from bali.rest.openapi import build_openapi
+from bali.rest.payload import BytesDecoder, encoder_for
+from bali.rest.probes import install_probes
+from bali.rest.problems import install_errors, problem
+from bali.rest.routes import ActionRoute, resource_router
+
+__all__ = [
+    "ActionRoute",
+    "BytesDecoder",
+    "build_openapi",
+    "encoder_for",
+    "install_docs",
+    "install_errors",
+    "install_probes",
+    "problem",
+    "resource_router",
+]

@@ -1,0 +1,78 @@
+"""Noticing under any ASGI server that the client has gone while its call is being answered.
+
+bali's own server and its middleware cancel a call at once; this guard does the same for a router
+that was included into somebody else's app. It looks only at calls that take a while, so a quick
+one costs a timer and no task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from starlette.types import Receive
+
+__all__ = ["DisconnectGuard"]
+
+#: The extension by which bali's server tells that it cancels the calls of clients that have gone.
+_EXTENSION = "bali.disconnect"
+_PATIENCE_SECONDS = 0.02
+
+
+class DisconnectGuard:
+    """Cancels the task that entered it when the client disconnects; use it in one task.
+
+    The cancellation ends at the guard: its block is left early, `is_gone` is true, and the task
+    goes on. Enter it when the request's body has been read.
+    """
+
+    __slots__ = ("_base", "_done", "_receive", "_task", "_timer", "_watcher", "is_gone")
+
+    def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
+        self.is_gone = False
+        self._done = False
+        self._receive: Receive | None = receive
+        if _EXTENSION in (scope.get("extensions") or {}):
+            self._receive = None
+        self._task: asyncio.Task[Any] | None = None
+        self._base = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> DisconnectGuard:
+        if self._receive is not None:
+            self._task = asyncio.current_task()
+            self._base = self._task.cancelling() if self._task else 0
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_PATIENCE_SECONDS, self._start, self._receive)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._done = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if not self.is_gone or self._task is None:
+            return False
+        is_ours = self._task.uncancel() <= self._base
+        return is_ours and isinstance(error, asyncio.CancelledError)
+
+    def _start(self, receive: Receive) -> None:
+        self._watcher = asyncio.create_task(self._watch(receive))
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        task = self._task
+        # Whoever else cancelled it has done so already; twice would break its cleaning up.
+        if task is not None and not self._done and task.cancelling() == self._base:
+            self.is_gone = True
+            task.cancel("the client disconnected")

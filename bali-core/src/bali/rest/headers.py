@@ -1,0 +1,139 @@
+"""What a call's HTTP headers say, and what its answer's headers may say."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from typing import Any, TypeAlias
+
+from bali.errors import InvalidArgument
+from bali.resources import Context, new_request_id
+
+__all__ = [
+    "REQUEST_ID_HEADER",
+    "TIMEOUT_HEADER",
+    "PeerOf",
+    "RawHeaders",
+    "metadata_of",
+    "new_context",
+    "peer_of",
+    "request_id_of",
+    "response_headers",
+]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+PeerOf: TypeAlias = Callable[[Scope], str]
+
+REQUEST_ID_HEADER = "X-Request-Id"
+TIMEOUT_HEADER = "X-Request-Timeout"
+
+_SCOPE_KEY = "bali.request_id"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}", re.ASCII)
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")
+#: Set by this adapter or by the server; an action's value would break the message.
+_RESERVED = frozenset(
+    {
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-request-id",
+    }
+)
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id of a request: the caller's own if it is a sane one, else a new one.
+
+    The id is kept in the scope, so that everything that answers this request quotes the same.
+    """
+    known = scope.get(_SCOPE_KEY)
+    if isinstance(known, str):
+        return known
+    for name, value in scope.get("headers", ()):
+        if name == b"x-request-id":
+            given = value.decode("latin-1")
+            if _REQUEST_ID.fullmatch(given):
+                scope[_SCOPE_KEY] = given
+                return str(given)
+    created = new_request_id()
+    scope[_SCOPE_KEY] = created
+    return created
+
+
+def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str | bytes]:
+    """Return headers by lower-case name; repeated ones as one value (RFC 9110 section 5.3)."""
+    metadata: dict[str, str | bytes] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        former = metadata.get(name)
+        if former is not None:
+            value = f"{former!s}{'; ' if name == 'cookie' else ', '}{value}"
+        metadata[name] = value
+    return metadata
+
+
+def peer_of(scope: Scope) -> str:
+    """Return the client's address as `host:port`, `[host]:port` for IPv6, "" when unknown."""
+    client = scope.get("client")
+    if not client:
+        return ""
+    host, port = str(client[0]).removeprefix("::ffff:"), client[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def new_context(scope: Scope, peer: PeerOf = peer_of) -> Context:
+    """Return the context of a REST call.
+
+    Raises `InvalidArgument` for a timeout that is not a decimal number of seconds.
+    """
+    metadata = metadata_of(scope["headers"])
+    timeout = metadata.get("x-request-timeout")
+    return Context(
+        protocol="rest",
+        metadata=metadata,
+        request_id=request_id_of(scope),
+        peer=peer(scope),
+        deadline_monotonic=None if timeout is None else time.monotonic() + _seconds(str(timeout)),
+    )
+
+
+def _seconds(text: str) -> float:
+    stripped = text.strip()
+    if not _SECONDS.fullmatch(stripped):
+        raise InvalidArgument(
+            f"The header {TIMEOUT_HEADER} is a number of seconds such as 2.5, found {text[:50]!r}",
+            reason="INVALID_TIMEOUT",
+        )
+    return float(stripped)
+
+
+def response_headers(metadata: Mapping[str, str]) -> RawHeaders:
+    """Return an action's response metadata as headers.
+
+    Names that are no header names are left out, and so are those that frame the message; control
+    characters in a value become a space, and characters beyond Latin-1 a question mark.
+    """
+    headers: RawHeaders = []
+    for given, value in metadata.items():
+        name = given.lower()
+        if name in _RESERVED or name.endswith("-bin") or not _FIELD_NAME.fullmatch(name):
+            continue
+        cleaned = _CONTROL.sub(" ", str(value)).strip()
+        headers.append((name.encode("ascii"), cleaned.encode("latin-1", "replace")))
+    return headers
+
+
+def retry_after(seconds: float) -> bytes:
+    """Return the value of `Retry-After` (RFC 9110 section 10.2.3): whole seconds, at least one."""
+    return str(max(1, math.ceil(seconds))).encode("ascii")
