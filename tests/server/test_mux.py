@@ -17,6 +17,7 @@ import grpc
 import pytest
 
 from bali.server import Limits, Server
+from bali.server.mux import PortMux, SharedPort
 from tests.server.conftest import Certificates
 from tests.server.served import Served, open_channel, read_http, running, until
 from tests.server.wire import PREFACE, SETTINGS, data_frame, headers_frame
@@ -425,3 +426,35 @@ async def test_mode_rpc_closes_http(served: Served) -> None:
         writer.close()
         async with open_channel(f"127.0.0.1:{server.rpc_port}") as ch:
             assert await ch.unary_unary("/t/Echo")(b"x") == b"x"
+
+
+def test_a_response_never_waits_for_a_delayed_acknowledgement() -> None:
+    # uvloop sets the option by itself; asyncio's own loop only on sockets made in its own way.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        assert runner.run(_no_delay()) != 0
+
+
+async def _no_delay() -> int:
+    seen: asyncio.Queue[int] = asyncio.Queue()
+
+    class Http(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            connection = transport.get_extra_info("socket")
+            seen.put_nowait(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+        def data_received(self, data: bytes) -> None:
+            """Take what the connection began with."""
+
+    port = SharedPort(limits=Limits(), make_http=Http, count_http=lambda: 0, private=None)
+    # Made as the server makes it: with a protocol of 0, for which no event loop sets the option.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: PortMux(port), sock=listening)
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        value = await seen.get()
+        writer.close()
+        server.close()
+        return value

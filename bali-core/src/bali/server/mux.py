@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 
 from bali.server.frames import PREFACE
@@ -94,6 +95,7 @@ class PortMux(asyncio.Protocol):
             return
         self._transport = transport
         self._port.undecided.add(self)
+        _send_at_once(transport)
         ssl_object = transport.get_extra_info("ssl_object")
         chosen = ssl_object.selected_alpn_protocol() if ssl_object is not None else None
         if chosen == "h2":
@@ -155,3 +157,14 @@ class PortMux(asyncio.Protocol):
             return
         relay = Relay(transport, self._head, self._port.private, self._port.relays)
         relay.start(write_timeout_seconds=self._port.limits.write_timeout_seconds)
+
+
+def _send_at_once(transport: asyncio.Transport) -> None:
+    """Switch Nagle's algorithm off, which makes a response wait for the client's delayed ACK.
+
+    Event loops do it for the connections that they accept with `create_server`, but not for those
+    of a socket that was made with other options.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
