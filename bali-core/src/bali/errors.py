@@ -116,6 +116,14 @@ HTTP_STATUS: Mapping[Code, int] = {
 }
 
 
+#: Phrases that Python does not have, or has by their former names before 3.13 (RFC 9110).
+_PHRASES: Mapping[int, str] = {
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+    499: "Client Closed Request",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
     """One field of a request that is wrong.
@@ -172,9 +180,7 @@ class BaliError(Exception):
     @property
     def title(self) -> str:
         """The standard phrase of the HTTP status (RFC 9457 section 3.1.4)."""
-        if self.http_status == HTTP_STATUS[Code.CANCELLED]:
-            return "Client Closed Request"
-        return HTTPStatus(self.http_status).phrase
+        return _PHRASES.get(self.http_status) or HTTPStatus(self.http_status).phrase
 
 
 class Cancelled(BaliError):
@@ -370,9 +376,14 @@ _CLASSES: Mapping[Code, type[BaliError]] = {
 }
 
 
-def error_class(code: Code | int) -> type[BaliError]:
-    """Return the class that stands for a canonical code; `Unknown` for a number without one."""
+def error_class(code: Code | int, reason: str | None = None) -> type[BaliError]:
+    """Return the class that stands for a code, the more special one that a reason tells of.
+
+    `Unknown` stands for a number without a code.
+    """
     try:
-        return _CLASSES[Code(code)]
+        found = _CLASSES[Code(code)]
     except (KeyError, ValueError):
         return Unknown
+    special = (kind for kind in found.__subclasses__() if kind.default_reason == reason)
+    return next(special, found)
