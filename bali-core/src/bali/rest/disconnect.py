@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from starlette.types import Receive
 
@@ -41,7 +41,7 @@ class DisconnectGuard:
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> DisconnectGuard:
+    def __enter__(self) -> Self:
         if self._receive is not None:
             self._task = asyncio.current_task()
             self._base = self._task.cancelling() if self._task else 0

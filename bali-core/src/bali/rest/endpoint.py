@@ -45,6 +45,7 @@ class ActionEndpoint:
         self._peer = peer
         self._arguments = ArgumentReader(spec, binding, max_json_depth=max_json_depth)
         self._encode = encoder_for(spec.response, spec.response_model)
+        self._encode_item = self._encode or _encode_nothing
         self._key_name = _key_name(spec)
 
     async def answer(
@@ -75,14 +76,17 @@ class ActionEndpoint:
             call = Call(spec=self.spec, arguments=arguments, context=context)
             if self.spec.is_streaming:
                 return self._stream(scope, call)
-            with DisconnectGuard(scope, receive) as guard:
-                result = await self._pipeline().run(call)
-                return self._response(scope, result, context)
-            assert guard.is_gone
-            raise Cancelled
+            return await self._unary(scope, receive, call)
         except Exception as error:  # noqa: BLE001 - everything becomes a problem or is raised
             outward = self._outward(scope, error, request_id)
             return problem(outward, request_id, headers=_metadata_headers(context))
+
+    async def _unary(self, scope: Scope, receive: Receive, call: Call) -> Response:
+        with DisconnectGuard(scope, receive):
+            result = await self._pipeline().run(call)
+            return self._response(scope, result, call.context)
+        # The guard has ended the call of a client that has gone.
+        raise Cancelled
 
     def _outward(self, scope: Scope, error: Exception, request_id: str) -> BaliError:
         if not isinstance(error, BaliError):
@@ -115,11 +119,10 @@ class ActionEndpoint:
         return f"{quote(path.rstrip('/'))}/{key}".encode("ascii")
 
     def _stream(self, scope: Scope, call: Call) -> Response:
-        assert self._encode is not None
         context = call.context
         request_id = context.request_id
 
-        def refuse(error: Exception, is_started: bool) -> tuple[bytes, Response]:
+        def refuse(error: Exception, *, is_started: bool) -> tuple[bytes, Response]:
             if isinstance(error, BaliError) and is_started:
                 outward = error
             else:
@@ -134,7 +137,7 @@ class ActionEndpoint:
         accept = _text(context.metadata.get("accept"))
         return StreamResponse(
             self._items(call),
-            self._encode,
+            self._encode_item,
             stream_format=format_of(accept),
             headers=headers,
             refuse=refuse,
@@ -142,6 +145,10 @@ class ActionEndpoint:
 
     def _items(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
         return aclosing(self._pipeline().stream(call))
+
+
+def _encode_nothing(_: BaseModel) -> bytes:
+    return b"{}"
 
 
 def _text(value: str | bytes | None) -> str | None:

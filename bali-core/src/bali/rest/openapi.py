@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -129,8 +129,7 @@ def _add_operations(
     shadowed = _shadowed(contexts)
     seen: dict[str, int] = {}
     for context in actions:
-        route = context.original_route
-        assert isinstance(route, ActionRoute)
+        route = cast("ActionRoute", context.original_route)
         path, method = str(context.path_format), route.binding.method.lower()
         if (path, method) in shadowed:
             continue

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from bali.resources import ActionSpec, AllowAny, HttpBinding, Kind, ListRequest
 from bali.rest.components import Components
-from bali.rest.headers import REQUEST_ID_HEADER, TIMEOUT_HEADER
+from bali.rest.headers import REQUEST_ID_HEADER
 from bali.rest.streams import StreamFormat
 
 __all__ = ["PROBLEMS", "SECURITY_SCHEME", "SHARED_PARAMETERS", "Operation", "needs_credentials"]
@@ -127,8 +127,7 @@ class Operation:
     def _request_body(self) -> dict[str, Any] | None:
         if self.binding.body is None:
             return None
-        if self.binding.body != "*":
-            assert self.spec.body is not None
+        if self.binding.body != "*" and self.spec.body is not None:
             schema = self.components.ref(self.spec.body, "validation")
             is_required = bool(_required(self.components.schema(self.spec.body, "validation")))
         else:

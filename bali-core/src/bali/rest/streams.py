@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -56,6 +56,16 @@ def _quality(text: str) -> float:
         return 0.0
 
 
+class Refuse(Protocol):
+    """Turns what a stream raised into what its caller is told."""
+
+    def __call__(self, error: Exception, *, is_started: bool) -> tuple[bytes, Response]:
+        """Return the problem's JSON, and the response for a stream that sent nothing yet.
+
+        Raises `error` again if it is left to a handler of the app.
+        """
+
+
 class StreamResponse(Response):
     """Sends the items of `source` as they come, all in the task that calls it.
 
@@ -71,7 +81,7 @@ class StreamResponse(Response):
         *,
         stream_format: StreamFormat,
         headers: Callable[[], RawHeaders],
-        refuse: Callable[[Exception, bool], tuple[bytes, Response]],
+        refuse: Refuse,
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -95,7 +105,7 @@ class StreamResponse(Response):
             except _ClientGone:
                 return
             except Exception as error:  # noqa: BLE001 - everything becomes a problem or is raised
-                text, response = self._refuse(error, writer.is_started)
+                text, response = self._refuse(error, is_started=writer.is_started)
                 if writer.is_started:
                     await writer.fail(text)
                 else:
