@@ -9,18 +9,21 @@ import datetime
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx2
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from pydantic import BaseModel
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -142,15 +145,28 @@ def create(client: Any, **fields: Any) -> Any:
     return client.call("stamps.create", {"stamp": {"name": fresh(), **fields}})
 
 
-def start(directory: Path, *arguments: str, env: dict[str, str] | None = None) -> Any:
-    return subprocess.Popen(
+@contextmanager
+def started(directory: Path, *arguments: str, **env: str) -> Iterator[subprocess.Popen[str]]:
+    """Run Python with arguments; kill it at the end unless it has ended."""
+    with subprocess.Popen(
         [sys.executable, *arguments],
         cwd=directory,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def stop(process: subprocess.Popen[str], number: int = signal.SIGINT) -> tuple[int, str]:
+    """Send a signal and return the exit code and all output."""
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
 
 
 SERVICE = """
@@ -160,6 +176,7 @@ from bali import Bali, Resource, action
 class NapResource(Resource):
     @action()
     async def nap(self, seconds: float) -> str:
+        print("in flight", flush=True)
         await asyncio.sleep(seconds)
         return "rested"
 
@@ -176,15 +193,9 @@ def service(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int, process: Any) -> None:
+def wait_for(port: int, process: subprocess.Popen[str]) -> None:
     for _ in range(600):
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None, process.communicate()[0]
         try:
             if httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200:
                 return
@@ -198,20 +209,17 @@ class TestDefect1:
     """`bali run` never worked, and exited 0."""
 
     @pytest.mark.parametrize("mode", [["run"], ["run", "http"]])
-    def test_bali_run_serves(self, service: Path, mode: list[str]) -> None:
-        port = free_port()
-        process = start(service, "-m", "bali_cli", *mode, "--port", str(port))
-        try:
-            wait_for(port, process)
-            answer = httpx2.get(f"http://127.0.0.1:{port}/naps/nap", params={"seconds": 0})
-            assert answer.json() == {"result": "rested"}
-        finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
+    def test_bali_run_serves(self, service: Path, free_port: int, mode: list[str]) -> None:
+        with started(service, "-m", "bali_cli", *mode, "--port", str(free_port)) as process:
+            wait_for(free_port, process)
+            url = f"http://127.0.0.1:{free_port}/naps/nap"
+            assert httpx2.get(url, params={"seconds": 0}).json() == {"result": "rested"}
+            code, output = stop(process)
+        assert code == 0, output
 
     def test_without_a_service_it_fails_and_says_why(self, tmp_path: Path) -> None:
-        process = start(tmp_path, "-m", "bali_cli", "run")
-        output, _ = process.communicate(timeout=60)
+        with started(tmp_path, "-m", "bali_cli", "run") as process:
+            output, _ = process.communicate(timeout=60)
         assert process.returncode != 0
         assert "main.py" in output
         assert "Traceback" not in output
@@ -393,7 +401,7 @@ class TestDefect10:
 
 
 class TestDefect11:
-    """`ordering` was a 500 and ignored; page sizes differed; PATCH could not clear, could re-key."""
+    """`ordering` was a 500, page sizes differed; PATCH could not clear but could re-key."""
 
     def test_ordering_orders(self, live: LiveServer, rest: RestServiceClient) -> None:
         name = fresh()
@@ -429,31 +437,39 @@ class TestDefect12:
 class TestDefect13:
     """SIGTERM killed at once; a second server on the same port started silently; no health."""
 
-    def test_sigterm_lets_calls_finish(self, service: Path) -> None:
-        port = free_port()
-        process = start(
-            service, "main.py", "--port", str(port), env={"BALI_DRAIN_DELAY_SECONDS": "0"}
-        )
-        wait_for(port, process)
-        with ThreadPoolExecutor(1) as threads:
-            url = f"http://127.0.0.1:{port}/naps/nap"
-            call = threads.submit(httpx2.get, url, params={"seconds": 1})
-            time.sleep(0.3)
-            process.send_signal(signal.SIGTERM)
-            assert call.result().json() == {"result": "rested"}
-        assert process.wait(30) == 0
+    def test_sigterm_lets_calls_finish(self, service: Path, free_port: int) -> None:
+        arguments = ("main.py", "--port", str(free_port))
+        with started(service, *arguments, BALI_DRAIN_DELAY_SECONDS="0") as process:
+            wait_for(free_port, process)
+            assert process.stdout is not None
+            with ThreadPoolExecutor(1) as threads:
+                url = f"http://127.0.0.1:{free_port}/naps/nap"
+                call = threads.submit(httpx2.get, url, params={"seconds": 1})
+                while "in flight" not in process.stdout.readline():
+                    continue
+                code, output = stop(process, signal.SIGTERM)
+                assert call.result().json() == {"result": "rested"}
+        assert code == 0, output
 
-    def test_a_second_server_on_the_port_says_so(self, service: Path) -> None:
-        port = free_port()
-        first = start(service, "main.py", "--port", str(port))
-        try:
-            wait_for(port, first)
-            second = start(service, "main.py", "--port", str(port))
-            output, _ = second.communicate(timeout=60)
+    def test_a_second_server_on_the_port_says_so(self, service: Path, free_port: int) -> None:
+        with started(service, "main.py", "--port", str(free_port)) as first:
+            wait_for(free_port, first)
+            with started(service, "main.py", "--port", str(free_port)) as second:
+                output, _ = second.communicate(timeout=60)
             assert second.returncode != 0
-            assert str(port) in output
+            assert str(free_port) in output
             assert "in use" in output
             assert "Traceback" not in output
-        finally:
-            first.send_signal(signal.SIGINT)
-            first.wait(30)
+            code, output = stop(first)
+        assert code == 0, output
+
+    def test_health_and_reflection_are_there(self, live: LiveServer) -> None:
+        with grpc.insecure_channel(live.address) as channel:
+            status = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            assert status.status == health_pb2.HealthCheckResponse.SERVING
+            ask = reflection_pb2.ServerReflectionRequest(list_services="")
+            answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
+                iter([ask])
+            )
+            names = {item.name for item in next(answers).list_services_response.service}
+        assert "stamps.StampsService" in names

@@ -88,11 +88,8 @@ def _pairs(details: bytes | Iterable[tuple[str, bytes]] | None) -> Iterable[tupl
 def _assembled(code: Code | int, message: str, found: Mapping[str, Any]) -> BaliError:
     info, bad = found.get("ErrorInfo"), found.get("BadRequest")
     resource, retry = found.get("ResourceInfo"), found.get("RetryInfo")
-    kind = error_class(code)
     reason = info.reason if info else None
-    for special in kind.__subclasses__():
-        if special.default_reason == reason:
-            kind = special
+    kind = error_class(code, reason)
     delay = retry.retry_delay if retry else None
     return kind(
         message,

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import grpc
 import httpx2
 from connectrpc.client import ConnectClientSync
+from connectrpc.code import Code as ConnectCode
 from connectrpc.compat import google_protobuf_binary_codec
 from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
@@ -349,7 +350,7 @@ class ConnectServiceClient(ServiceClient):
 
 def error_from_problem(problem: Mapping[str, Any]) -> BaliError:
     """Return the error that an `application/problem+json` document tells of (RFC 9457)."""
-    kind = error_class(Code[problem["code"]])
+    kind = error_class(Code[problem["code"]], problem.get("reason"))
     return kind(
         problem.get("detail"),
         reason=problem.get("reason"),
@@ -370,7 +371,7 @@ def _from_rpc_error(error: Any) -> BaliError:
 
 
 def _from_connect_error(error: ConnectError) -> BaliError:
-    code = Code[error.code.name]
+    code = Code.CANCELLED if error.code is ConnectCode.CANCELED else Code[error.code.name]
     details = [(item.type_name, item.message_bytes) for item in error.details]
     return error_from_status(code, error.message, details)
 
