@@ -74,9 +74,8 @@ def build_openapi(app: FastAPI, specs: Sequence[ResourceSpec]) -> dict[str, Any]
         for context in contexts
         if isinstance(context.original_route, ActionRoute) and context.include_in_schema
     ]
-    if actions or _has_fastapi_errors(document):
-        _add_shared(document)
-    _replace_fastapi_errors(document)
+    _add_shared(document)
+    _tell_problems(document)
     components = Components(_specs_of(actions), document.get("components", {}).get("schemas", {}))
     _add_operations(document, contexts, actions, components)
     if actions:
@@ -237,27 +236,22 @@ def _problem(status: int, text: str) -> dict[str, Any]:
     }
 
 
-def _has_fastapi_errors(document: dict[str, Any]) -> bool:
-    return "HTTPValidationError" in document.get("components", {}).get("schemas", {})
-
-
-def _replace_fastapi_errors(document: dict[str, Any]) -> None:
+def _tell_problems(document: dict[str, Any]) -> None:
     """Tell what plain routes answer to a wrong request now that errors are problems."""
-    if not _has_fastapi_errors(document):
-        return
     reference = {"$ref": f"{PREFIX}HTTPValidationError"}
     for path in document["paths"].values():
         for operation in path.values():
-            responses = operation.get("responses", {}) if isinstance(operation, dict) else {}
+            responses = operation.get("responses") if isinstance(operation, dict) else None
+            if responses is None:
+                continue
             content = responses.get("422", {}).get("content", {})
             if content.get("application/json", {}).get("schema") == reference:
                 responses["422"] = {"$ref": "#/components/responses/ValidationFailed"}
+            responses.setdefault("default", {"$ref": "#/components/responses/Problem"})
     schemas = document["components"]["schemas"]
-    used = _mentioned(document, {})
     for name in _FASTAPI_ERRORS:
-        if name not in used:
+        if name not in _mentioned(document, schemas):
             schemas.pop(name, None)
-            used = _mentioned(document, schemas)
 
 
 def _mentioned(document: dict[str, Any], schemas: dict[str, Any]) -> set[str]:

@@ -143,10 +143,10 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
             headers = [item for item in headers if item[0] != b"allow"]
             headers.append((b"allow", ", ".join(methods).encode("ascii")))
     given: Any = error.detail
-    default = _phrase(status)
-    own = kind(None if given in (None, "", default) else str(given))
+    own = kind(None if given in (None, "", _phrase(status)) else str(given))
     content = problem_content(own, request_id_of(scope))
-    content.update(title=default, status=status)
+    if own.http_status != status:
+        content.update(title=_phrase(status), status=status)
     if given and not isinstance(given, str):
         # FastAPI's users may send any JSON; it stays where their callers look for it.
         content["detail"] = given
@@ -209,8 +209,6 @@ def _response(content: dict[str, Any], headers: RawHeaders) -> Response:
 
 
 def _phrase(status: int) -> str:
-    if status == HTTP_STATUS[Code.CANCELLED]:
-        return "Client Closed Request"
     try:
         return HTTPStatus(status).phrase
     except ValueError:

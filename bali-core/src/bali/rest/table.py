@@ -22,6 +22,11 @@ def allowed_methods(scope: Mapping[str, Any]) -> set[str]:
     for context in iter_route_contexts(getattr(router, "routes", ())):
         pattern = getattr(context, "path_regex", None)
         methods = getattr(context, "methods", None)
-        if pattern is not None and methods and pattern.match(path):
-            found.update(methods)
+        match = pattern.match(path) if pattern is not None and methods else None
+        if match is None:
+            continue
+        # An action's route leaves the names of static paths to those (`ActionRoute.matches`).
+        reserved = getattr(context.original_route, "reserved_keys", ())
+        if match.groupdict().get("id") not in reserved:
+            found.update(methods or ())
     return found
