@@ -25,7 +25,7 @@ def result_of(spec: ActionSpec, value: Any) -> BaseModel | None:
     if model is None:
         return None
     result: BaseModel = value if type(value) is model else _converted(spec, model, value)
-    problems = check_values(result)
+    problems = check_values(result, allow_nul=True)
     if problems:
         raise ValueError(f"{spec.place} returned a value that no protocol carries: {problems}")
     return result
@@ -35,9 +35,9 @@ def _converted(spec: ActionSpec, model: type[BaseModel], value: Any) -> BaseMode
     try:
         if isinstance(value, model):
             # pydantic takes an object of a subclass as it is, with all that the subclass has.
-            return model.model_validate(
-                {name: getattr(value, name) for name in model.model_fields}, by_name=True
-            )
+            values = value.__dict__
+            own = {name: values[name] for name in model.model_fields if name in values}
+            return model.model_validate(own, by_name=True)
         return model.model_validate(_wrapped(spec.wrap, value), from_attributes=True, by_name=True)
     except (ValidationError, TypeError) as error:
         raise TypeError(

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+
+from bali.resources import Context, Principal, current_context, new_request_id
+from bali.resources.context import enter_context, leave_context
+
+
+def test_a_context_has_a_request_id_of_its_own() -> None:
+    assert Context().request_id != Context().request_id
+    assert Context(request_id="given").request_id == "given"
+    assert len(new_request_id()) == 32
+    int(new_request_id(), 16)
+
+
+def test_contexts_share_nothing() -> None:
+    Context().response_metadata["x"] = "1"
+    assert Context().response_metadata == {}
+    assert Principal(id="a").claims is not Principal(id="b").claims
+
+
+def test_no_deadline_means_no_time_remaining() -> None:
+    context = Context.with_timeout(None)
+    assert context.deadline is None
+    assert context.time_remaining_seconds is None
+
+
+def test_a_deadline_is_told_in_three_forms() -> None:
+    context = Context.with_timeout(100, protocol="grpc", peer="10.0.0.1:99")
+    assert (context.protocol, context.peer) == ("grpc", "10.0.0.1:99")
+    assert context.deadline_monotonic is not None
+    assert context.deadline_monotonic <= time.monotonic() + 100
+    assert context.time_remaining_seconds is not None
+    assert 0 < context.time_remaining_seconds <= 100
+    assert context.deadline is not None
+    assert context.deadline.tzinfo is datetime.UTC
+    assert context.deadline > datetime.datetime.now(datetime.UTC)
+
+
+def test_a_deadline_that_has_passed_leaves_no_time() -> None:
+    assert Context.with_timeout(-5).time_remaining_seconds == 0
+
+
+async def test_the_current_context_is_that_of_the_task() -> None:
+    async def serve(context: Context) -> bool:
+        enter_context(context)
+        await asyncio.sleep(0)
+        return current_context() is context
+
+    assert await asyncio.gather(*(serve(Context()) for _ in range(8))) == [True] * 8
+    assert current_context() is None
+
+
+def test_leaving_restores_the_context_before() -> None:
+    outer, inner = Context(), Context()
+    first = enter_context(outer)
+    second = enter_context(inner)
+    leave_context(second)
+    assert current_context() is outer
+    leave_context(first)
+    assert current_context() is None
