@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextvars
 import hashlib
-import os
+import sqlite3
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, event, make_url, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import URL, MetaData, text
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
 
-from bali.concurrency import current_loop, in_event_loop, run_blocking
-from bali.database.failures import mapped
-from bali.database.models import make_models
-from bali.database.unit import Unit
-from bali.errors import ConfigurationError
+from bali.concurrency import background_loop, current_loop, in_event_loop, run_blocking
+from bali.database.engines import driver_url, is_in_memory, make_engine, shared_memory_url
+from bali.database.failures import mapped_errors
+from bali.database.models import ModelMethods, make_models
+from bali.database.unit import Scope, Transaction, Unit
 from bali.settings import current_settings
 
 __all__ = ["Database"]
 
 T = TypeVar("T")
 
-_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "postgresql": "postgresql+asyncpg",
-    "postgres": "postgresql+asyncpg",
-    "mysql": "mysql+asyncmy",
-    "mariadb": "mysql+asyncmy",
-}
-_EXTRAS = {"asyncpg": "postgres", "asyncmy": "mysql", "aiosqlite": "sqlite"}
-_POOL = {"pool_size": 20, "max_overflow": 10, "pool_timeout": 5.0, "pool_recycle": 1800}
-_BUSY_MILLISECONDS = 5000
+_CREATE_ATTEMPTS = 5
+_EXIT_SECONDS = 2.0
 
 
 class Database:
@@ -44,63 +36,78 @@ class Database:
 
     `db = Database()` connects to nothing. The address is the one given to `connect`, else
     `DATABASE_URL`, else a SQLite file named after the service. `postgresql://`, `mysql://`,
-    `mariadb://` and `sqlite://` mean the asynchronous drivers. Safe for any number of tasks and
-    threads; each event loop has an engine of its own.
+    `mariadb://` and `sqlite://` mean the asynchronous drivers; `sqlite://` alone is a database in
+    memory that lasts as long as this object. Safe for any number of tasks and threads; each event
+    loop has an engine of its own, closed with the loop at the latest.
     """
 
+    #: The base of models without columns of their own; `Base` is another name for it.
+    Model: type[ModelMethods]
+    #: The base of models with id, created_time, updated_time and is_active.
+    BaseModel: type[ModelMethods]
+
     def __init__(self, url: str | None = None, **engine_options: Any) -> None:
-        self._url = url
         self._options = engine_options
-        self._default_name = "service"
+        #: The name of the SQLite file that is used when nobody says which database.
+        self.default_name = "service"
         self._configured_url: str | None = None
         self._configured_secret: str | None = None
-        self._engines: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEngine] = (
-            weakref.WeakKeyDictionary()
+        self._address: str | None = None
+        self._url: URL | None = None
+        self._secret: bytes | None = None
+        self._engines: dict[asyncio.AbstractEventLoop, _Connected] = {}
+        self._scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
+            "bali_unit_of_work", default=None
         )
-        self._unit: contextvars.ContextVar[Unit | None] = contextvars.ContextVar(
-            "bali_unit", default=None
-        )
-        #: The base of models without columns of their own, and the one with id and time stamps.
-        self.Model: Any
-        self.BaseModel: Any
         self.Model, self.BaseModel = make_models(self)
+        if url is not None:
+            self.connect(url, **engine_options)
 
     # -- connecting ----------------------------------------------------------------------------
 
     @property
-    def Base(self) -> Any:  # noqa: N802 - the name that users of the first bali know
+    def Base(self) -> type[ModelMethods]:  # noqa: N802 - the name that users of the first bali know
         """The same as `Model`."""
         return self.Model
 
     @property
-    def metadata(self) -> Any:
+    def metadata(self) -> MetaData:
         """SQLAlchemy's `MetaData` of the models."""
         return self.Model.metadata
 
     @property
     def is_used(self) -> bool:
         """Whether it has models or an address."""
-        return bool(self.metadata.tables) or self._url is not None
+        return bool(self.metadata.tables) or self._address is not None
 
     @property
     def url(self) -> URL:
         """The address, with the driver that is used."""
-        return _driver_url(
-            self._url
-            or self._configured_url
-            or os.environ.get("DATABASE_URL")
-            or f"sqlite:///{self._default_name}.sqlite3"
-        )
+        if self._url is None:
+            address = self._address or self._configured_url or current_settings().database_url
+            url = driver_url(address or f"sqlite:///{self.default_name}.sqlite3")
+            if is_in_memory(url):
+                url = shared_memory_url(url)
+                self._keep_memory(url)
+            self._url = url
+        return self._url
 
     @property
-    def secret(self) -> bytes:
+    def backend(self) -> str:
+        """The kind of database: "sqlite", "postgresql", "mysql" or "mariadb"."""
+        return self.url.get_backend_name()
+
+    @property
+    def page_token_secret(self) -> bytes:
         """What page tokens are signed with: `SECRET_KEY`, else made from the address.
 
         Every process with the same settings has the same one.
         """
-        key = self._configured_secret or current_settings().secret_key
-        material = key or f"bali:{self.url.render_as_string(hide_password=False)}"
-        return hashlib.sha256(material.encode()).digest()
+        if self._secret is None:
+            key = self._configured_secret or current_settings().secret_key
+            material = key or f"bali:{self.url.render_as_string(hide_password=False)}"
+            self._secret = hashlib.sha256(material.encode()).digest()
+        return self._secret
 
     def connect(self, url: str, **engine_options: Any) -> None:
         """Say where the rows are; connects when they are first needed.
@@ -108,264 +115,221 @@ class Database:
         `engine_options` are those of SQLAlchemy's `create_async_engine`. Raises
         `ConfigurationError` for an address that cannot be used.
         """
-        _driver_url(url)
-        self._url = url
+        driver_url(url)
+        self._address = url
         self._options = engine_options
-        self._engines.clear()
+        self._forget()
 
     def configure(self, *, default_name: str, url: str | None, secret: str | None) -> None:
         """Take what the app knows; an address given to `connect` goes before it."""
-        self._default_name = default_name
-        self._configured_url = url
-        self._configured_secret = secret
+        former = (self.default_name, self._configured_url, self._configured_secret)
+        if former != (default_name, url, secret):
+            self.default_name = default_name
+            self._configured_url = url
+            self._configured_secret = secret
+            self._secret = None
+            if self._address is None:
+                self._forget()
 
     @property
     def engine(self) -> AsyncEngine:
         """The engine of the event loop that owns the calling task or thread."""
         loop = current_loop()
-        engine = self._engines.get(loop)
-        if engine is None:
-            engine = self._engines[loop] = _make_engine(self.url, self._options)
-        return engine
+        connected = self._engines.get(loop)
+        if connected is None:
+            for former in [former for former in self._engines if former.is_closed()]:
+                del self._engines[former]
+            connected = self._engines[loop] = _Connected(make_engine(self.url, self._options))
+            if loop is background_loop():
+                _close_at_exit(self)
+        connected.watch_loop()
+        return connected.engine
 
     async def ping(self) -> None:
         """Return when the database answers; raise `Unavailable` when it does not."""
-        with mapped():
+        with mapped_errors():
             async with self.engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Close the connections of the running loop; the next use opens new ones."""
-        engine = self._engines.pop(asyncio.get_running_loop(), None)
-        if engine is not None:
-            await engine.dispose()
+        connected = self._engines.pop(asyncio.get_running_loop(), None)
+        if connected is not None:
+            await connected.close()
+
+    def create_all(self) -> Any:
+        """Create the tables that are missing. In asynchronous code: `await db.create_all()`."""
+        return _now_or_awaited(self.create_all_async)
+
+    def drop_all(self) -> Any:
+        """Drop the tables, with all they hold. In asynchronous code: `await db.drop_all()`."""
+        return _now_or_awaited(self.drop_all_async)
 
     async def create_all_async(self) -> None:
-        """Create the tables that are missing."""
-        with mapped():
-            async with self.engine.begin() as connection:
-                await connection.run_sync(self.metadata.create_all)
+        """Create the tables that are missing; another process may do the same at the same time."""
+        with mapped_errors():
+            for attempt in range(_CREATE_ATTEMPTS):
+                try:
+                    async with self.engine.begin() as connection:
+                        await connection.run_sync(self.metadata.create_all)
+                except (IntegrityError, OperationalError, ProgrammingError):
+                    if attempt == _CREATE_ATTEMPTS - 1:
+                        raise
+                else:
+                    return
 
     async def drop_all_async(self) -> None:
         """Drop the tables of the models, with all they hold."""
-        with mapped():
+        with mapped_errors():
             async with self.engine.begin() as connection:
                 await connection.run_sync(self.metadata.drop_all)
 
-    def create_all(self) -> None:
-        """Create the tables that are missing, from code without an event loop."""
-        run_blocking(self.create_all_async())
-
-    def drop_all(self) -> None:
-        """Drop the tables of the models, from code without an event loop."""
-        run_blocking(self.drop_all_async())
-
     # -- units of work -------------------------------------------------------------------------
 
-    def unit(self) -> Unit:
-        """Open a unit of work: `async with db.unit() as unit`. Inside another it is that one."""
-        return Unit(self)
+    def unit(self, *, joins: bool = True) -> Unit:
+        """Open a unit of work: `async with db.unit() as unit`.
+
+        Inside another it is that one: what fails in it is undone with all the rest. With
+        `joins=False` it is one of its own.
+        """
+        return Unit(self, joins=joins)
 
     @property
     def current_unit(self) -> Unit | None:
-        """The unit of the running task, None outside one."""
-        return self._unit.get()
+        """The unit of the running task, None outside one and after it is over."""
+        scope = self.scope
+        return None if scope is None or scope.unit.is_over else scope.unit
 
-    def enter(self, unit: Unit | None) -> None:
-        """Make `unit` the current one of this task; for `Unit` itself."""
-        self._unit.set(unit)
+    @property
+    def scope(self) -> Scope | None:
+        """The transaction that the running task takes part in."""
+        return self._scope.get()
+
+    def enter(self, scope: Scope | None) -> None:
+        """Make `scope` that of the running task; for units and transactions themselves."""
+        self._scope.set(scope)
 
     @property
     def session(self) -> AsyncSession:
-        """SQLAlchemy's session of the current unit.
+        """SQLAlchemy's session of the current unit, for asynchronous code.
 
-        Raises `RuntimeError` outside a unit.
+        Raises `RuntimeError` outside a unit, and when the unit is over.
         """
-        unit = self.current_unit
-        if unit is None:
+        scope = self.scope
+        if scope is None:
             raise RuntimeError(
                 "db.session is the session of a unit of work, and none is open; write `async with "
                 "db.unit():` around it (an action of a resource has one)"
             )
-        return unit.session
+        return scope.unit.session
 
-    def new_session(self) -> AsyncSession:
-        """Return a session of its own; whoever asks closes it."""
-        return AsyncSession(self.engine, expire_on_commit=False)
+    @property
+    def sync_session(self) -> Session:
+        """SQLAlchemy's session of the current unit, for a `def` action or `with db.transaction()`.
+
+        Raises `RuntimeError` outside a unit, and when the unit is over.
+        """
+        return self.session.sync_session
 
     async def commit(self) -> None:
         """Make the work of the current unit permanent now, and give its connection back.
 
         For long streams: what follows begins a new transaction.
         """
-        unit = self.current_unit
-        if unit is not None:
-            await unit.commit()
+        scope = self.scope
+        if scope is not None:
+            await scope.unit.commit()
 
-    def transaction(self) -> _Transaction:
+    def transaction(self) -> Transaction:
         """Do all or nothing: `async with db.transaction():`, or `with` in code that blocks.
 
         Inside a unit of work it is a savepoint: what fails in it is undone and nothing else.
+        Meanwhile other tasks of the same unit wait.
         """
-        return _Transaction(self)
+        return Transaction(self)
 
-    async def run(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """Call `work` with the session of the current unit, or of one for this call alone."""
-        unit = self.current_unit
-        if unit is not None:
-            async with unit.lock:
-                with mapped():
-                    return await work(unit.session)
-        async with self.unit() as own:
-            with mapped():
-                return await work(own.session)
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, writes: bool = False) -> T:
+        """Call `work` with the session of the current unit, or of one for this call alone.
 
+        With `writes` all that a failed `work` has done is undone, and the unit can go on. `work`
+        is called again when its connection turns out to be stale and nothing was done before.
+        """
+        scope = self.scope
+        if scope is not None:
+            return await scope.run(work, writes=writes)
+        async with Unit(self) as own:
+            return await own.scope.run(work, writes=writes)
 
-class _Transaction:
-    """`db.transaction()` in both worlds."""
+    async def run_sync(self, function: Callable[[Session], T]) -> T:
+        """Call a function with the synchronous session of the current unit, or of one for it.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._sync: Iterator[Any] | None = None
-        self._async = self._open()
+        For code that is written for SQLAlchemy's synchronous interface; lazy relations work in it.
+        """
+        return await self.run(lambda session: session.run_sync(function), writes=True)
 
-    @asynccontextmanager
-    async def _open(self) -> AsyncIterator[AsyncSession]:
-        unit = self._database.current_unit
-        if unit is not None:
-            async with unit.savepoint() as session:
-                yield session
-        else:
-            async with self._database.unit() as own:
-                yield own.session
+    # -- the engines ---------------------------------------------------------------------------
 
-    async def __aenter__(self) -> AsyncSession:
-        return await self._async.__aenter__()
+    def _forget(self) -> None:
+        self._url = None
+        self._secret = None
+        self._engines.clear()
 
-    async def __aexit__(self, *error: Any) -> bool | None:
-        return await self._async.__aexit__(*error)
-
-    def __enter__(self) -> None:
-        if in_event_loop():
-            raise RuntimeError("use `async with db.transaction()` in asynchronous code")
-        self._sync = self._blocking()  # type: ignore[assignment]  # a context manager
-        self._sync.__enter__()  # type: ignore[union-attr]  # the same
-
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._sync.__exit__(*error)  # type: ignore[union-attr, no-any-return]  # the same
-
-    @contextmanager
-    def _blocking(self) -> Iterator[None]:
-        """Hold a transaction open on the loop while this thread works in it."""
-        outer = self._database.current_unit
-        unit = outer or Unit(self._database)
-        self._database.enter(unit)
-        try:
-            if outer is not None:
-                nested = run_blocking(_begin_nested(unit))
-                try:
-                    yield
-                except BaseException:
-                    run_blocking(_end(nested.rollback()))
-                    raise
-                run_blocking(_end(nested.commit()))
-            else:
-                try:
-                    yield
-                except BaseException as error:
-                    self._database.enter(None)
-                    run_blocking(_close(unit, error))
-                    raise
-                self._database.enter(None)
-                run_blocking(_close(unit, None))
-        finally:
-            self._database.enter(outer)
+    def _keep_memory(self, url: URL) -> None:
+        """Keep a database in memory alive: SQLite drops it with its last connection."""
+        if url.query.get("vfs") != "memdb":
+            return
+        connection = sqlite3.connect(f"{url.database}?vfs=memdb", uri=True, check_same_thread=False)
+        weakref.finalize(self, connection.close)
 
 
-async def _begin_nested(unit: Unit) -> Any:
-    return await unit.session.begin_nested()
+class _Connected:
+    """An engine that is closed with its loop."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self._keeper: AsyncGenerator[None, None] | None = None
+
+    def watch_loop(self) -> None:
+        """See to it that the engine is closed before the running loop is.
+
+        A loop closes the asynchronous generators that it has started (`shutdown_asyncgens`).
+        """
+        if self._keeper is None and in_event_loop():
+            self._keeper = _disposing(self.engine)
+            try:
+                self._keeper.__anext__().send(None)
+            except StopIteration:
+                return
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._keeper is not None:
+            await self._keeper.aclose()
+        await self.engine.dispose()
 
 
-async def _end(work: Awaitable[None]) -> None:
-    with mapped():
-        await work
-
-
-async def _close(unit: Unit, error: BaseException | None) -> None:
+async def _disposing(engine: AsyncEngine) -> AsyncGenerator[None, None]:
     try:
-        await unit.__aexit__(type(error) if error else None, error, None)
-    except BaseException as raised:
-        if error is None or raised is not error:
-            raise
+        yield
+    finally:
+        await engine.dispose()
 
 
-def _driver_url(address: str) -> URL:
-    try:
-        url = make_url(address)
-    except ArgumentError:
-        shown = address.partition("@")[2] or address
-        raise ConfigurationError(
-            f"{shown!r} is not the address of a database; write it like "
-            "postgresql://user:password@host/name or sqlite:///file.sqlite3"
-        ) from None
-    driver = _DRIVERS.get(url.drivername, url.drivername)
-    url = url.set(drivername=driver)
-    try:
-        is_async = url.get_dialect().is_async
-    except (ImportError, NoSuchModuleError):
-        known = ", ".join(sorted(_DRIVERS))
-        raise ConfigurationError(
-            f"{url.drivername!r} is no kind of database that can be used; use one of {known}"
-        ) from None
-    if not is_async:
-        raise ConfigurationError(
-            f"the driver of {url.drivername!r} blocks; leave it out, as in "
-            f"{url.get_backend_name()}://..., to get the asynchronous one"
-        )
-    return url
+def _now_or_awaited(function: Callable[[], Any]) -> Any:
+    return function() if in_event_loop() else run_blocking(function())
 
 
-def _make_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
-    backend = url.get_backend_name()
-    defaults: dict[str, Any] = dict(_POOL)
-    if backend == "sqlite":
-        is_memory = url.database in (None, "", ":memory:")
-        defaults = {"poolclass": StaticPool} if is_memory else {"pool_timeout": 5.0}
-    elif backend == "postgresql" and url.get_driver_name() == "asyncpg":
-        defaults["connect_args"] = {"server_settings": {"timezone": "UTC"}}
-    elif backend in ("mysql", "mariadb"):
-        defaults["connect_args"] = {"init_command": "SET time_zone = '+00:00'"}
-    try:
-        engine = create_async_engine(url, **{**defaults, **options})
-    except ImportError as error:
-        extra = _EXTRAS.get(url.get_driver_name(), url.get_driver_name())
-        raise ConfigurationError(
-            f"{backend} needs the package {error.name}: pip install 'bali-core[{extra}]'"
-        ) from error
-    if backend == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "savepoint", _begin_before_savepoint)
-    return engine
+def _close_at_exit(database: Database) -> None:
+    """Close what the background loop has open when the program ends."""
+    reference = weakref.ref(database)
 
+    def close() -> None:
+        found, loop = reference(), background_loop()
+        if found is not None and loop.is_running():
+            work = asyncio.run_coroutine_threadsafe(found.close(), loop)
+            try:
+                work.result(_EXIT_SECONDS)
+            except TimeoutError:
+                return
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = NORMAL",
-        "foreign_keys = ON",
-        "case_sensitive_like = ON",
-        f"busy_timeout = {_BUSY_MILLISECONDS}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_before_savepoint(connection: Any, _name: str) -> None:
-    """Open the transaction that the driver would open with the first change only.
-
-    Without it, releasing the savepoint would commit.
-    """
-    driver = connection.connection.driver_connection
-    if not driver.in_transaction:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    atexit.register(close)

@@ -1,7 +1,8 @@
 """Filters by name: `username="ann"`, `age__gte=18`, `username__istartswith="a"`.
 
-Names are looked up among the model's columns and operators below; values are bound parameters. Text
-is compared case by case except with the operators that begin with `i`, on every database.
+Names are looked up among the model's columns and the operators below; values are bound parameters.
+Text is compared with regard to case, except by the operators that begin with `i`, on every
+database. As in SQL, a row without a value fits no operator but `isnull=True` and `exact=None`.
 """
 
 from __future__ import annotations
@@ -10,24 +11,18 @@ import datetime
 import enum
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Len
-from sqlalchemy import JSON, ColumnElement, Uuid, extract, func
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import ColumnElement, and_, extract, false
 
+from bali.database.columns import annotation_of, columns_of, python_type
+from bali.database.expressions import folded_match, in_utc, literal_pattern, text_match
 from bali.errors import ConfigurationError
 
-__all__ = [
-    "OPERATORS",
-    "column_of",
-    "columns_of",
-    "filter_types",
-    "get_filters_expr",
-    "python_type",
-]
+__all__ = ["OPERATORS", "filter_types", "get_filters_expr"]
 
-_MANY = {"in", "notin", "between"}
+_MANY = {"in", "notin"}
 _TEXT = {
     "like", "ilike", "startswith", "istartswith", "endswith", "iendswith", "contains",
 }  # fmt: skip
@@ -41,25 +36,33 @@ def _between(column: Any, value: Any) -> Any:
     return column.between(low, high)
 
 
+def _year(column: Any, value: int) -> Any:
+    if not datetime.MINYEAR <= value <= datetime.MAXYEAR:
+        return false()
+    is_moment = issubclass(python_type(_column(column)), datetime.datetime)
+    start: Any = datetime.date(value, 1, 1)
+    end: Any = datetime.date(value, 12, 31)
+    if is_moment:
+        start = datetime.datetime(value, 1, 1, tzinfo=datetime.UTC)
+        end = datetime.datetime(value, 12, 31, 23, 59, 59, 999_999, tzinfo=datetime.UTC)
+    return and_(column >= start, column <= end)
+
+
 def _part(field: str) -> Callable[[Any, Any], Any]:
-    return lambda column, value: extract(field, column) == value
-
-
-def _lowered(column: Any, value: str) -> Any:
-    return func.lower(column).like(func.lower(value))
-
-
-def _pattern(before: str, after: str, *, lowered: bool = False) -> Callable[[Any, Any], Any]:
-    def compare(column: Any, value: str) -> Any:
-        escaped = value.replace("/", "//").replace("%", "/%").replace("_", "/_")
-        text = f"{before}{escaped}{after}"
-        if lowered:
-            return func.lower(column).like(func.lower(text), escape="/")
-        return column.like(text, escape="/")
+    def compare(column: Any, value: int) -> Any:
+        is_moment = issubclass(python_type(_column(column)), datetime.datetime)
+        return extract(field, in_utc(column) if is_moment else column) == value
 
     return compare
 
 
+def _pattern(
+    before: str, after: str, match: Callable[[Any, str], Any]
+) -> Callable[[Any, Any], Any]:
+    return lambda column, value: match(column, f"{before}{literal_pattern(value)}{after}")
+
+
+#: Each operator makes a condition of a column and a value.
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "exact": lambda column, value: column.is_(None) if value is None else column == value,
     "ne": lambda column, value: column.is_not(None) if value is None else column != value,
@@ -68,46 +71,20 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "lt": lambda column, value: column < value,
     "lte": lambda column, value: column <= value,
     "in": lambda column, value: column.in_(list(value)),
-    "notin": lambda column, value: column.not_in(list(value)),
+    "notin": lambda column, value: and_(column.not_in(list(value)), column.is_not(None)),
     "between": _between,
-    "like": lambda column, value: column.like(value),
-    "ilike": _lowered,
-    "startswith": _pattern("", "%"),
-    "istartswith": _pattern("", "%", lowered=True),
-    "endswith": _pattern("%", ""),
-    "iendswith": _pattern("%", "", lowered=True),
-    "contains": _pattern("%", "%"),
+    "like": text_match,
+    "ilike": folded_match,
+    "startswith": _pattern("", "%", text_match),
+    "istartswith": _pattern("", "%", folded_match),
+    "endswith": _pattern("%", "", text_match),
+    "iendswith": _pattern("%", "", folded_match),
+    "contains": _pattern("%", "%", text_match),
     "isnull": lambda column, value: column.is_(None) if value else column.is_not(None),
-    "year": _part("year"),
+    "year": _year,
     "month": _part("month"),
     "day": _part("day"),
 }
-
-
-def columns_of(model: type[Any]) -> Mapping[str, Any]:
-    """Return the columns of a model by attribute name, in order of declaration."""
-    return {
-        attribute.key: attribute.columns[0]
-        for attribute in model.__mapper__.column_attrs
-        if hasattr(attribute.columns[0], "table")
-    }
-
-
-def column_of(model: type[Any], name: str) -> Any:
-    """Return the mapped attribute of a column, None when the model has none of this name."""
-    return getattr(model, name) if name in columns_of(model) else None
-
-
-def python_type(column: Any) -> Any:
-    """Return the type of a column's values."""
-    if isinstance(column.type, Uuid):
-        return uuid.UUID if column.type.as_uuid else str
-    if isinstance(column.type, JSON):
-        return Any
-    found = column.type.python_type
-    if found is object and isinstance(column.type, TypeDecorator):
-        return column.type.impl_instance.python_type
-    return found
 
 
 def get_filters_expr(model: type[Any], **filters: Any) -> list[ColumnElement[bool]]:
@@ -127,6 +104,10 @@ def filter_types(model: type[Any], declared: Sequence[str], *, where: str) -> Ma
     if isinstance(declared, str):
         raise ConfigurationError(f"{where}: {declared!r} must be a list of names")
     return {name: _annotation(model, name, where) for name in declared}
+
+
+def _column(attribute: Any) -> Any:
+    return attribute.property.columns[0]
 
 
 def _split(model: type[Any], name: str, where: str) -> tuple[str, str]:
@@ -155,24 +136,32 @@ def _condition(model: type[Any], name: str, value: Any) -> Any:
 def _annotation(model: type[Any], name: str, where: str) -> Any:
     field, operator = _split(model, name, where)
     column = columns_of(model)[field]
-    kind = python_type(column)
     if operator == "isnull":
         return bool
+    kind = python_type(column)
+    is_choice = getattr(kind, "__origin__", None) is Literal
     if operator in _PARTS:
         if not (isinstance(kind, type) and issubclass(kind, datetime.date)):
             raise _senseless(where, name, operator, "dates and times")
         return int
-    if operator in _TEXT and kind is not str:
-        raise _senseless(where, name, operator, "text")
+    if operator in _TEXT:
+        if kind is not str:
+            raise _senseless(where, name, operator, "text")
+        return str
     if kind is Any or kind in (dict, list):
         raise _senseless(where, name, operator, "columns with single values")
-    if operator in _ORDERED and isinstance(kind, type) and issubclass(kind, _UNORDERED_TYPES):
+    is_unordered = is_choice or (isinstance(kind, type) and issubclass(kind, _UNORDERED_TYPES))
+    if operator in _ORDERED and is_unordered:
         raise _senseless(where, name, operator, "numbers, text, dates and times")
+    return _of_values(operator, column, kind, where=f"{where}: {name!r}")
+
+
+def _of_values(operator: str, column: Any, kind: Any, *, where: str) -> Any:
+    # A text that is longer than the column is found nowhere; a number beyond it is a mistake.
+    found: Any = kind if kind in (str, bytes) else annotation_of(column, where=where)
     if operator == "between":
-        return Annotated[list[kind], Len(2, 2)]  # type: ignore[valid-type]  # made at run time
-    if operator in _MANY:
-        return list[kind]  # type: ignore[valid-type]  # made at run time
-    return kind
+        return Annotated[list[found], Len(2, 2)]
+    return list[found] if operator in _MANY else found
 
 
 def _senseless(where: str, name: str, operator: str, wanted: str) -> ConfigurationError:

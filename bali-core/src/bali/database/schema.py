@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import functools
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
-from sqlalchemy import BigInteger, Integer, LargeBinary, SmallInteger, String
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from bali.database.filters import columns_of, python_type
+from bali.database.columns import annotation_of, columns_of
 from bali.errors import ConfigurationError
-from bali.schemas.tree import SCALAR_TYPES
 
-__all__ = ["ModelSchema", "model_to_schema"]
-
-_RANGES: tuple[tuple[type[Any], int], ...] = ((SmallInteger, 16), (BigInteger, 64), (Integer, 32))
+__all__ = ["ModelSchema", "is_read_only", "model_to_schema"]
 
 
 class ModelSchema(BaseModel):
@@ -38,10 +32,11 @@ def model_to_schema(
 ) -> type[ModelSchema]:
     """Return the pydantic model of a database model's columns.
 
-    Keys that the database makes, and time stamps that the model keeps, are read-only: always in
-    a response, never needed in a request. Lengths, ranges, defaults and nulls are those of the
-    columns; relations are left out. With `partial` every field may be absent. The same arguments
-    give the same class. `name` names the class, and by it the message.
+    Keys that the database makes, computed columns, and time stamps that the model keeps are
+    read-only: always in a response, never needed in a request. So is a column declared with
+    `info={"read_only": True}`. Lengths, ranges, defaults and nulls are those of the columns;
+    relations are left out. With `partial` every field may be absent. The same arguments give the
+    same class. `name` names the class, and by it the message.
 
     Raises `ConfigurationError` for a name that is no column, and for a type of column that has no
     form on both protocols.
@@ -81,6 +76,15 @@ def _schema(
     return schema
 
 
+def is_read_only(column: Any) -> bool:
+    """Tell whether the database or the model alone sets a column."""
+    if column.info.get("read_only") or column.computed is not None or column.identity is not None:
+        return True
+    has_source = column.default is not None or column.server_default is not None
+    is_counted = column.table.autoincrement_column is column
+    return bool(column.primary_key and (is_counted or has_source))
+
+
 def _class_name(
     model: type[Any], exclude: tuple[str, ...], include: tuple[str, ...] | None, *, partial: bool
 ) -> str:
@@ -97,81 +101,23 @@ def _camel(name: str) -> str:
 
 
 def _field(model: type[Any], key: str, column: Any, *, partial: bool) -> tuple[Any, Any]:
-    annotation = _annotation(model, key, column)
-    if column.nullable:
+    annotation = annotation_of(column, where=f"{model.__module__}.{model.__name__}.{key}")
+    if column.nullable and annotation is not Any:
         annotation = annotation | None
     options: dict[str, Any] = {"description": column.doc or column.comment or None}
     read_only = is_read_only(column)
+    default = column.default
     if read_only:
         options["json_schema_extra"] = {"readOnly": True}
-    if read_only or partial or column.nullable or column.server_default is not None:
+    if not (read_only or partial) and default is not None and default.is_scalar:
+        options["default"] = default.arg
+    elif column.nullable and default is None and column.server_default is None and not partial:
         options["default"] = None
-    elif column.default is not None:
-        default = column.default
-        if default.is_scalar:
-            options["default"] = default.arg
-        else:
-            # SQLAlchemy computes it when the row is stored; an absent field is not passed on.
-            options["default"] = None
+    elif read_only or partial or default is not None or column.server_default is not None:
+        # The model or the database makes it when the row is stored; absent is not null.
+        options["default_factory"] = _absent
     return annotation, Field(**options)
 
 
-def is_read_only(column: Any) -> bool:
-    """Tell whether the database or the model alone sets a column."""
-    if column.info.get("read_only") or column.computed is not None or column.identity is not None:
-        return True
-    has_source = column.default is not None or column.server_default is not None
-    is_counted = column.table.autoincrement_column is column
-    return bool(column.primary_key and (is_counted or has_source))
-
-
-def _annotation(model: type[Any], key: str, column: Any) -> Any:
-    kind = column.type
-    try:
-        python = python_type(column)
-    except NotImplementedError:
-        raise _unsupported(model, key, column) from None
-    if python is str and isinstance(kind, String):
-        return Annotated[str, Field(max_length=kind.length)] if kind.length else str
-    if python is bytes and isinstance(kind, LargeBinary):
-        return Annotated[bytes, Field(max_length=kind.length)] if kind.length else bytes
-    if python is int:
-        bits = next((bits for base, bits in _RANGES if isinstance(kind, base)), 64)
-        return Annotated[int, Field(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)]
-    if python is decimal.Decimal:
-        return _decimal(kind)
-    if python is datetime.datetime:
-        return Annotated[datetime.datetime, AfterValidator(_in_utc)]
-    if python is Any or python in SCALAR_TYPES or hasattr(python, "__members__"):
-        return python
-    if python in (dict, list):
-        return Any
-    raise _unsupported(model, key, column)
-
-
-def _decimal(kind: Any) -> Any:
-    scale, precision = getattr(kind, "scale", None), getattr(kind, "precision", None)
-    if scale is None:
-        return decimal.Decimal
-    unit = decimal.Decimal(1).scaleb(-scale)
-    context = decimal.Context(prec=max(precision or 0, 60))
-
-    def in_units(value: decimal.Decimal) -> decimal.Decimal:
-        return value.quantize(unit, context=context)
-
-    limits = Field(max_digits=precision, decimal_places=scale)
-    return Annotated[decimal.Decimal, limits, AfterValidator(in_units)]
-
-
-def _in_utc(value: datetime.datetime) -> datetime.datetime:
-    if value.tzinfo is None:
-        return value.replace(tzinfo=datetime.UTC)
-    return value.astimezone(datetime.UTC)
-
-
-def _unsupported(model: type[Any], key: str, column: Any) -> ConfigurationError:
-    return ConfigurationError(
-        f"{model.__module__}.{model.__name__}.{key}: a column of type {column.type!r} has no form "
-        f"on both protocols; leave it out with model_to_schema({model.__name__}, "
-        f"exclude=[{key!r}])"
-    )
+def _absent() -> None:
+    return None

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import BigInteger, Integer, SmallInteger, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bali.database.filters import filter_types, get_filters_expr, python_type
-from bali.database.ordering import decode_token, encode_token, ordering_of, rows_after
+from bali.database.columns import integer_range, python_type
+from bali.database.filters import filter_types, get_filters_expr
+from bali.database.managers import load_what_the_database_set, store_object
+from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_after
 from bali.database.schema import model_to_schema
+from bali.database.tokens import decode_token, encode_token, invalid_token
 from bali.database.unit import Unit
 from bali.errors import ConfigurationError, NotFound
 from bali.resources import ListQuery, Page
@@ -26,7 +29,7 @@ class StoreAccess:
         store: ModelStore | None = owner.__dict__.get("__bali_store__")
         if store is None:
             store = ModelStore(owner)
-            owner.__bali_store__ = store
+            type.__setattr__(owner, "__bali_store__", store)
         return store
 
 
@@ -54,7 +57,7 @@ class ModelStore:
             names = ", ".join(key.name for key in keys)
             raise ConfigurationError(
                 f"{self.model.__module__}.{self.model.__name__} has the key ({names}); a resource "
-                "needs a key of one column"
+                "needs a key of one column: add an `id`, or write the actions yourself"
             )
         return keys[0]
 
@@ -75,28 +78,26 @@ class ModelStore:
         """Return one page."""
         terms = ordering_of(self.model, query.order_by)
         conditions = get_filters_expr(self.model, **query.filters)
+        backend = self.database.backend
         statement = select(self.model).where(*conditions)
-        if query.page_token:
-            secret = self.database.secret
-            after = decode_token(query.page_token, terms, query.filters, secret)
-            statement = statement.where(rows_after(terms, after))
-        nulls = self.database.url.get_backend_name() == "postgresql"
-        statement = statement.order_by(*(term.expression(nulls=nulls) for term in terms))
-        statement = statement.limit(query.page_size + 1)
-        if query.skip:
-            statement = statement.offset(query.skip)
+        statement = statement.order_by(*order_by_clauses(terms, backend))
+        statement = statement.limit(query.page_size + 1).offset(query.skip or None)
         total = select(func.count()).select_from(self.model).where(*conditions)
 
         async def work(session: AsyncSession) -> tuple[list[Any], int | None]:
-            items = list((await session.scalars(statement)).all())
-            count = await session.scalar(total) if query.with_total else None
-            return items, count
+            page = statement
+            if query.page_token:
+                after = await self._after(session, query, terms)
+                page = page.where(rows_after(terms, after, backend))
+            items = list((await session.scalars(page)).unique().all())
+            return items, await session.scalar(total) if query.with_total else None
 
         items, count = await self.database.run(work)
         token = ""
         if len(items) > query.page_size:
             del items[query.page_size :]
-            token = encode_token(terms, items[-1], query.filters, self.database.secret)
+            secret = self.database.page_token_secret
+            token = encode_token(terms, items[-1], self.key_name, query.filters, secret)
         return Page(items=items, next_page_token=token, total=count)
 
     async def get(self, key: Any) -> Any:
@@ -105,44 +106,63 @@ class ModelStore:
 
     async def create(self, values: Mapping[str, Any]) -> Any:
         """Store a new item and return it."""
-        item = self.model(**values)
 
         async def work(session: AsyncSession) -> Any:
-            session.add(item)
-            await session.flush()
-            return item
+            return await store_object(session, self.model(**values))
 
-        return await self.database.run(work)
+        return await self.database.run(work, writes=True)
 
     async def update(self, key: Any, values: Mapping[str, Any]) -> Any:
         """Change attributes of an item and return it."""
 
         async def work(session: AsyncSession) -> Any:
-            item = await self._found(session, key)
+            item = await self._found(session, key, lock={"key_share": True})
             for name, value in values.items():
                 setattr(item, name, value)
             await session.flush()
+            await load_what_the_database_set(session, item)
             return item
 
-        return await self.database.run(work)
+        return await self.database.run(work, writes=True)
 
     async def delete(self, key: Any) -> None:
         """Remove the item with this key."""
 
         async def work(session: AsyncSession) -> None:
-            await session.delete(await self._found(session, key))
+            await session.delete(await self._found(session, key, lock={}))
             await session.flush()
 
-        await self.database.run(work)
+        await self.database.run(work, writes=True)
 
-    async def _found(self, session: AsyncSession, key: Any) -> Any:
-        item = await session.get(self.model, key) if self._may_exist(key) else None
+    async def _after(
+        self, session: AsyncSession, query: ListQuery, terms: tuple[Term, ...]
+    ) -> tuple[Any, ...]:
+        """Return the sort values of the row that the page begins after."""
+        secret = self.database.page_token_secret
+        place = decode_token(query.page_token, terms, self.key_name, query.filters, secret)
+        if place.values is not None:
+            return place.values
+        columns = (term.attribute for term in terms)
+        statement: Select[Any] = select(*columns).where(self._key == place.key)
+        row = (await session.execute(statement)).first()
+        if row is None:
+            raise invalid_token()
+        return tuple(row)
+
+    async def _found(
+        self, session: AsyncSession, key: Any, *, lock: dict[str, bool] | None = None
+    ) -> Any:
+        """Return an item; `lock` (options of FOR UPDATE) keeps others from changing it."""
+        item = None
+        if self._may_exist(key):
+            if lock is not None and self.database.backend == "sqlite":
+                await _lock_sqlite(session)
+            item = await session.get(self.model, key, with_for_update=lock)
         if item is None:
-            plural = self.model.__tablename__
             raise NotFound(
-                f"There is no {self.model.__name__} {str(key)[:80]!r}",
+                f"There is no {self.model.__name__} with the {self.key_name} {str(key)[:80]}",
                 resource_type=self.model.__name__,
-                resource_name=f"{plural}/{key}",
+                resource_name=f"{self.model.__tablename__}/{key}",
             )
         return item
 
@@ -150,8 +170,13 @@ class ModelStore:
         """Tell whether the key's column could hold a value; drivers refuse what it cannot."""
         if not isinstance(key, int):
             return True
-        kind = self._key.type
-        bits = 16 if isinstance(kind, SmallInteger) else 64 if isinstance(kind, BigInteger) else 32
-        if not isinstance(kind, Integer):
-            bits = 64
-        return bool(-(2 ** (bits - 1)) <= key < 2 ** (bits - 1))
+        low, high = integer_range(self._key)
+        return low <= key <= high
+
+
+async def _lock_sqlite(session: AsyncSession) -> None:
+    """Begin to write before reading: SQLite locks no rows, and cannot wait once it has read."""
+    connection = await session.connection()
+    raw = await connection.get_raw_connection()
+    if raw.driver_connection is not None and not raw.driver_connection.in_transaction:
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,4 +1,8 @@
-"""Column types that keep every value exact on SQLite, PostgreSQL and MariaDB alike."""
+"""Column types that keep every value exact on SQLite, PostgreSQL and MariaDB alike.
+
+`make_exact` puts them in place of SQLAlchemy's own, so a model declares `Mapped[datetime]`,
+`Numeric(10, 2)` or `String(50)` as always.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,39 @@ import datetime
 import decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Interval, Numeric, String, Text, Time
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    Float,
+    Interval,
+    LargeBinary,
+    Numeric,
+    String,
+    Text,
+    Time,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["Duration", "ExactNumeric", "UTCDateTime", "make_exact"]
+__all__ = ["BinaryText", "Duration", "ExactNumeric", "UTCDateTime", "coercion_of", "make_exact"]
 
 _MYSQL = ("mysql", "mariadb")
-_BINARY = "utf8mb4_bin"
 _MICROSECOND = datetime.timedelta(microseconds=1)
+_WIDE = decimal.Context(prec=200, rounding=decimal.ROUND_HALF_UP)
+#: What a decimal column holds that was declared without a precision: the most that MariaDB can.
+_FREE_DIGITS, _FREE_SCALE = 65, 30
+_MAX_INTEGER_DIGITS = 18
 
 
 class UTCDateTime(TypeDecorator[datetime.datetime]):
     """A moment: stored in UTC with microseconds, always aware when read.
 
-    A naive value is taken as UTC.
+    A naive value is taken as UTC. SQLite and MariaDB keep no zone: they hold the UTC value without
+    one.
     """
 
     impl = DateTime(timezone=True)
@@ -39,9 +60,7 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         """Return the value in UTC; without a zone where the database keeps none."""
         if value is None:
             return None
-        if value.tzinfo is None:
-            value = value.replace(tzinfo=datetime.UTC)
-        value = value.astimezone(datetime.UTC)
+        value = self.coerce(value)
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(
@@ -49,17 +68,22 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
     ) -> datetime.datetime | None:
         """Return the value as an aware time in UTC."""
         del dialect
-        if value is None:
-            return None
+        return None if value is None else self.coerce(value)
+
+    @staticmethod
+    def coerce(value: datetime.datetime) -> datetime.datetime:
+        """Return the same moment, aware and in UTC."""
         if value.tzinfo is None:
             return value.replace(tzinfo=datetime.UTC)
         return value.astimezone(datetime.UTC)
 
 
 class ExactNumeric(TypeDecorator[decimal.Decimal]):
-    """A decimal number without rounding; on SQLite an integer of its smallest unit.
+    """A decimal number without loss.
 
-    Without a scale SQLite stores text, which is exact but sorts as text.
+    SQLite has no decimals. There it is an integer of the smallest unit when it has at most 18
+    digits, else text of a form that sorts like the number. Declared without precision and scale
+    it holds 65 digits, 30 of them after the point, and is read without trailing zeros.
     """
 
     impl = Numeric
@@ -70,34 +94,111 @@ class ExactNumeric(TypeDecorator[decimal.Decimal]):
         self.precision = precision
         self.scale = scale
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return an integer or text for SQLite, the database's own decimal otherwise."""
-        if dialect.name != "sqlite":
-            return dialect.type_descriptor(Numeric(self.precision, self.scale))
-        return dialect.type_descriptor(String() if self.scale is None else BigInteger())
+    @property
+    def is_free(self) -> bool:
+        """Whether neither precision nor scale was declared."""
+        return self.precision is None and self.scale is None
 
-    def process_bind_param(self, value: decimal.Decimal | None, dialect: Dialect) -> Any:
-        """Return what the driver takes."""
+    @property
+    def digits(self) -> int:
+        """How many digits a value may have."""
+        return self.precision if self.precision is not None else _FREE_DIGITS
+
+    @property
+    def places(self) -> int:
+        """How many digits after the point a value may have."""
+        return _FREE_SCALE if self.is_free else self.scale or 0
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the database's own decimal, or an integer or text for SQLite."""
+        if dialect.name == "sqlite":
+            kind = BigInteger() if self._is_integer else String(self.digits + 1)
+            return dialect.type_descriptor(kind)
+        if dialect.name in _MYSQL:
+            return dialect.type_descriptor(Numeric(self.digits, self.places))
+        return dialect.type_descriptor(Numeric(self.precision, self.scale))
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        """Return the type of a value that a column is compared with: it is not rounded."""
+        del op, value
+        return _Operand(self.precision, self.scale)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Return what the driver takes, rounded to the scale. Raises `ValueError`."""
         if value is None:
             return None
-        value = decimal.Decimal(value)
-        if dialect.name != "sqlite":
-            return value
-        if self.scale is None:
-            return str(value)
-        return int(value.scaleb(self.scale, _WIDE).to_integral_value())
+        number = self.coerce(value)
+        units = int(number.scaleb(self.places, _WIDE))
+        if abs(units) >= 10**self.digits:
+            raise ValueError(f"a number of more than {self.digits} digits")
+        return self._encoded(units) if dialect.name == "sqlite" else number
 
     def process_result_value(self, value: Any, dialect: Dialect) -> decimal.Decimal | None:
         """Return the decimal."""
         if value is None:
             return None
-        if dialect.name == "sqlite" and self.scale is not None:
-            return decimal.Decimal(value).scaleb(-self.scale, _WIDE)
-        return decimal.Decimal(value)
+        if dialect.name != "sqlite":
+            return self.coerce(value)
+        units = self._decoded(value) if isinstance(value, str) else value
+        return self.coerce(decimal.Decimal(str(units)).scaleb(-self.places, _WIDE))
+
+    def coerce(self, value: Any) -> decimal.Decimal:
+        """Return a number as it is after it was stored. Raises `ValueError` if it is none."""
+        try:
+            number = value if isinstance(value, decimal.Decimal) else decimal.Decimal(str(value))
+            if not number.is_finite():
+                raise ValueError("not a finite number")
+            number = number.quantize(decimal.Decimal(1).scaleb(-self.places), context=_WIDE)
+        except decimal.InvalidOperation:
+            raise ValueError("not a decimal number") from None
+        return _plain(number) if self.is_free else number
+
+    @property
+    def _is_integer(self) -> bool:
+        return self.digits <= _MAX_INTEGER_DIGITS
+
+    def _encoded(self, units: int) -> int | str:
+        if self._is_integer:
+            return units
+        sign = "1" if units >= 0 else "0"
+        return f"{sign}{units % 10**self.digits:0{self.digits}d}"
+
+    def _decoded(self, text: str) -> int:
+        units = int(text[1:])
+        return units if text[0] == "1" else units - 10**self.digits
+
+
+class _Operand(ExactNumeric):
+    """A number that a column is compared with; finer than the column it equals no value of it."""
+
+    cache_ok = True
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        """Return this type."""
+        del op, value
+        return self
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Return what the driver takes, not rounded."""
+        if value is None:
+            return None
+        number = decimal.Decimal(str(value))
+        if dialect.name != "sqlite":
+            return number
+        exact = number.scaleb(self.places, _WIDE)
+        units = int(exact.to_integral_value(decimal.ROUND_FLOOR))
+        limit = 10**self.digits
+        if abs(exact) >= limit:  # beyond every value of the column
+            if self._is_integer:
+                return limit if exact > 0 else -limit
+            return "2" if exact > 0 else "0"
+        if self._is_integer:
+            return units if exact == units else units + 0.5
+        return f"{self._encoded(units)}{'' if exact == units else '5'}"
 
 
 class Duration(TypeDecorator[datetime.timedelta]):
-    """A span of time, as an integer of microseconds."""
+    """A span of time: PostgreSQL's interval, elsewhere an integer of microseconds."""
 
     impl = BigInteger
     cache_ok = True
@@ -107,39 +208,89 @@ class Duration(TypeDecorator[datetime.timedelta]):
         """The Python type of its values."""
         return datetime.timedelta
 
-    def process_bind_param(self, value: datetime.timedelta | None, dialect: Dialect) -> int | None:
-        """Return microseconds."""
-        del dialect
-        return None if value is None else value // _MICROSECOND
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return PostgreSQL's interval or an integer."""
+        kind = Interval() if dialect.name == "postgresql" else BigInteger()
+        return dialect.type_descriptor(kind)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> Any:
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        """Return this type."""
+        del op, value
+        return self
+
+    def process_bind_param(self, value: datetime.timedelta | None, dialect: Dialect) -> Any:
+        """Return microseconds, or the span itself for PostgreSQL."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value // _MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime.timedelta | None:
         """Return the span."""
-        del dialect
-        return None if value is None else value * _MICROSECOND
+        if value is None or dialect.name == "postgresql":
+            return value  # type: ignore[no-any-return]  # PostgreSQL's driver gives the span
+        return int(value) * _MICROSECOND
 
 
-_WIDE = decimal.Context(prec=200)
+class BinaryText(TypeDecorator[str]):
+    """MariaDB's and MySQL's text that is compared character by character, trailing spaces too.
+
+    Their default compares "a", "A" and "a " as equal. Without a length it holds up to 4 GiB.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the text type with a binary collation without padding."""
+        is_mariadb = getattr(dialect, "is_mariadb", False)
+        collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+        if self.length is None:
+            return dialect.type_descriptor(mysql.LONGTEXT(collation=collation))
+        return dialect.type_descriptor(mysql.VARCHAR(self.length, collation=collation))
 
 
 def make_exact(column: Column[Any]) -> None:
     """Replace the type of a column by one that loses nothing on any database."""
     kind = column.type
-    if isinstance(kind, TypeDecorator):
-        return
+    found = None if isinstance(kind, TypeDecorator) or kind._variant_mapping else _exact(kind)  # noqa: SLF001 - what `with_variant` has made
+    if isinstance(kind, JSON) and column.nullable:
+        kind.none_as_null = True  # None is NULL, as in any other column
+    if found is not None:
+        column.type = found
+        column.__dict__.pop("comparator", None)  # SQLAlchemy keeps the one of the former type
+
+
+def coercion_of(column: Column[Any]) -> Any:
+    """Return the function that makes a value what it is when it is read back; None for most."""
+    kind = column.type
+    return kind.coerce if isinstance(kind, UTCDateTime | ExactNumeric) else None
+
+
+def _exact(kind: TypeEngine[Any]) -> TypeEngine[Any] | None:
     if isinstance(kind, DateTime):
-        column.type = UTCDateTime()
-    elif isinstance(kind, Interval):
-        column.type = Duration()
-    elif isinstance(kind, Time):
-        column.type = kind.with_variant(mysql.TIME(fsp=6), *_MYSQL)
-    elif type(kind) is Numeric and getattr(kind, "asdecimal", False):
-        column.type = ExactNumeric(kind.precision, kind.scale)
-    elif type(kind) is Text:
-        column.type = kind.with_variant(mysql.TEXT(collation=_BINARY), *_MYSQL)
-    elif type(kind) is String:
-        binary: Any = (
-            mysql.VARCHAR(kind.length, collation=_BINARY)
-            if kind.length
-            else mysql.TEXT(collation=_BINARY)
-        )
-        column.type = kind.with_variant(binary, *_MYSQL)
+        return UTCDateTime()
+    if isinstance(kind, Interval):
+        return Duration()
+    if isinstance(kind, Time):
+        return kind.with_variant(mysql.TIME(fsp=6), *_MYSQL)
+    if type(kind) is Float and kind.precision is None and not kind.asdecimal:
+        return Double()
+    if type(kind) is Numeric and kind.asdecimal:
+        return ExactNumeric(kind.precision, kind.scale)
+    if type(kind) in {String, Text} and isinstance(kind, String) and not kind.collation:
+        return kind.with_variant(BinaryText(kind.length), *_MYSQL)
+    if type(kind) is LargeBinary:
+        return kind.with_variant(mysql.LONGBLOB(), *_MYSQL)
+    return None
+
+
+def _plain(number: decimal.Decimal) -> decimal.Decimal:
+    """Return a number without zeros after its last digit and without an exponent."""
+    number = number.normalize(_WIDE)
+    if int(number.as_tuple().exponent) > 0:
+        return number.quantize(decimal.Decimal(1), context=_WIDE)
+    return number

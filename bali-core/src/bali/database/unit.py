@@ -1,45 +1,77 @@
 """The unit of work: one session and one transaction for one call.
 
-A unit belongs to the task that opened it and to the worker threads that act for it. Its session is
-made when it is first used, so a call that touches no database costs nothing.
+A unit belongs to the task that opened it, and to the tasks and worker threads that act for it; they
+take turns. Its session is made when it is first used, so a call without the database costs nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 
-from bali.database.failures import mapped
+from bali.concurrency import in_event_loop, run_blocking
+from bali.database.failures import is_disconnect, mapped_errors, meaning_of
+from bali.database.session import UnitSession
+from bali.errors import Aborted, Unavailable
 
 if TYPE_CHECKING:
     from bali.database.database import Database
 
-__all__ = ["Unit"]
+__all__ = ["Scope", "Transaction", "Unit"]
+
+T = TypeVar("T")
+
+#: How long a commit or rollback may take before the connection is given up.
+_END_SECONDS = 30.0
+
+
+class Scope:
+    """A transaction that operations take part in: that of a unit, or a savepoint within.
+
+    `gate` admits one operation at a time, or one savepoint with all that is done in it.
+    """
+
+    __slots__ = ("gate", "unit")
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        self.gate = asyncio.Lock()
+
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, writes: bool) -> T:
+        """Call `work` with the session. What fails in one that writes is undone alone."""
+        async with self.gate, self.unit.lock:
+            return await self.unit.perform(work, writes=writes)
 
 
 class Unit:
-    """Commits when its block succeeds; rolls back when it fails or is cancelled."""
+    """Commits when its block succeeds; rolls back when it fails or is cancelled.
 
-    def __init__(self, database: Database) -> None:
+    Inside another unit of the same database it is that one, unless `joins` is False.
+    """
+
+    def __init__(self, database: Database, *, joins: bool = True) -> None:
         self._database = database
+        self._joins = joins
         self._session: AsyncSession | None = None
-        self._outer: Unit | None = None
-        self._is_joined = False
-        self._is_closed = False
-        #: One statement at a time: tasks of one call share the connection.
+        self._outer: Scope | None = None
+        self._former: Scope | None = None
+        self._is_over = False
+        self._scopes: list[Scope] = [Scope(self)]
+        #: Held by whoever uses the connection.
         self.lock = asyncio.Lock()
 
-    async def __aenter__(self) -> Unit:
-        self._outer = self._database.current_unit
-        if self._outer is not None:
-            self._is_joined = True
-            return self._outer
-        self._database.enter(self)
+    async def __aenter__(self) -> Unit:  # noqa: PYI034 - it may be the one around it
+        outer = self._database.scope
+        if self._joins and outer is not None and not outer.unit.is_over:
+            self._outer = outer
+            return outer.unit
+        self._former = outer
+        self._database.enter(self.scope)
         return self
 
     async def __aexit__(
@@ -48,24 +80,20 @@ class Unit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._is_joined:
+        if self._outer is not None:
             return
-        self._database.enter(None)
-        self._is_closed = True
-        session, self._session = self._session, None
-        if session is None:
-            if error is not None:
-                with mapped():
-                    raise error
-            return
-        del kind, trace
-        if error is None:
-            await _finish(self._commit(session))
-            return
-        await _finish(_rollback(session))
-        if isinstance(error, Exception):
-            with mapped():
-                raise error
+        self._database.enter(self._former)
+        await self.close(error)
+
+    @property
+    def scope(self) -> Scope:
+        """The transaction of the whole unit."""
+        return self._scopes[0]
+
+    @property
+    def metadata(self) -> MetaData:
+        """The tables of the database's models."""
+        return self._database.metadata
 
     @property
     def session(self) -> AsyncSession:
@@ -73,12 +101,18 @@ class Unit:
 
         Raises `RuntimeError` when the unit is over: its work is committed or rolled back already.
         """
-        if self._is_closed:
+        if self._is_over:
             raise RuntimeError(
-                "this unit of work is over; open another with `async with db.unit()`"
+                "this unit of work is over: its call has ended; what goes on after it needs one of "
+                "its own, `async with db.unit():`"
             )
         if self._session is None:
-            self._session = self._database.new_session()
+            self._session = AsyncSession(
+                self._database.engine,
+                sync_session_class=UnitSession,
+                expire_on_commit=False,
+                unit=self,
+            )
         return self._session
 
     @property
@@ -86,55 +120,274 @@ class Unit:
         """Whether a session has been opened."""
         return self._session is not None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has been committed or rolled back."""
+        return self._is_over
+
     async def commit(self) -> None:
         """Make what was done so far permanent and give the connection back."""
-        if self._session is not None:
-            with mapped():
-                await self._session.commit()
+        if self._database.scope in self._scopes[1:]:
+            raise RuntimeError("db.commit() inside db.transaction(): leave the transaction first")
+        if self._session is None:
+            return
+        async with self.scope.gate, self.lock:
+            session = self.session
+            with mapped_errors(self.metadata):
+                await _finish(session.commit())
+            _sync(session).forget_writes()
 
-    async def rollback(self) -> None:
-        """Undo what was done since the start or the last `commit`."""
-        if self._session is not None:
-            await self._session.rollback()
+    async def close(self, error: BaseException | None) -> None:
+        """Commit, or roll back when there was an error; afterwards the unit is over.
 
-    @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[AsyncSession]:
-        """A transaction inside this one: what fails in it is undone, and nothing else."""
+        Raises what the error means when it is one of the database.
+        """
+        self._is_over = True
+        if self._session is not None:
+            try:
+                await _finish(self._end(self._session, is_failed=error is not None))
+            finally:
+                for scope in self._scopes:  # whoever waits learns that the unit is over
+                    _release(scope.gate)
+        found = None if error is None else meaning_of(error, self.metadata)
+        if found is not None:
+            raise found from error
+
+    async def guarded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await work on the session when it is the caller's turn."""
+        current = self._database.scope
+        scope = current if current is not None and current.unit is self else self.scope
+        try:
+            async with scope.gate, self.lock:
+                _ = self.session
+                return await work
+        finally:
+            work.close()
+
+    async def perform(self, work: Callable[[AsyncSession], Awaitable[T]], *, writes: bool) -> T:
+        """Call `work` with the session; its errors become ours.
+
+        An operation that fails leaves the unit as it was before, so that the caller may go on;
+        unless the database undid the whole transaction, from when on the unit can only fail.
+        """
         session = self.session
-        with mapped():
-            async with session.begin_nested():
-                yield session
+        sync = _sync(session)
+        sync.refuse_if_spoiled()
+        if sync.spoiled_by is not None and not sync.in_nested_transaction():
+            await _undo(session)  # nothing was written
+        if sync.is_untouched:
+            return await self._perform_first(session, work)
+        if writes:
+            return await self._perform_in_savepoint(session, work)
+        with mapped_errors(self.metadata):
+            return await work(session)
+
+    async def begin(self, parent: Scope) -> tuple[Scope, AsyncSessionTransaction]:
+        """Open a savepoint; nothing else happens in the scope around it until `leave`."""
+        await parent.gate.acquire()
+        try:
+            async with self.lock:
+                session = self.session
+                _sync(session).refuse_if_spoiled()
+                with mapped_errors(self.metadata):
+                    nested = await session.begin_nested()
+        except BaseException:
+            _release(parent.gate)
+            raise
+        scope = Scope(self)
+        self._scopes.append(scope)
+        return scope, nested
+
+    async def leave(
+        self, parent: Scope, nested: AsyncSessionTransaction, error: BaseException | None
+    ) -> None:
+        """Keep what was done since a savepoint, or undo it when there was an error."""
+        try:
+            await _finish(self._leave(nested, error))
+        finally:
+            self._scopes.pop()
+            _release(parent.gate)
+
+    async def _leave(self, nested: AsyncSessionTransaction, error: BaseException | None) -> None:
+        sync = _sync(self.session)
+        async with self.lock:
+            if error is None:
+                try:
+                    with mapped_errors(self.metadata):
+                        await nested.commit()
+                except BaseException as failure:
+                    await self._undo_nested(sync, nested, failure)
+                    raise
+                return
+            await self._undo_nested(sync, nested, error)
+        found = meaning_of(error, self.metadata)
+        if found is not None:
+            raise found from error
+
+    async def _undo_nested(
+        self, sync: UnitSession, nested: AsyncSessionTransaction, error: BaseException
+    ) -> None:
+        try:
+            await nested.rollback()
+        except Exception:  # noqa: BLE001 - the savepoint is gone, and with it the transaction
+            sync.spoil(error, root=True)
+        if _is_hopeless(error):
+            sync.spoil(error, root=True)
+
+    async def _perform_first(
+        self, session: AsyncSession, work: Callable[[AsyncSession], Awaitable[T]]
+    ) -> T:
+        """Call `work` when a rollback loses nothing; once more if the connection was stale."""
+        try:
+            return await self._or_undo(session, work)
+        except Unavailable as error:
+            cause = error.__cause__
+            if cause is None or not is_disconnect(cause):
+                raise
+        return await self._or_undo(session, work)
+
+    async def _or_undo(
+        self, session: AsyncSession, work: Callable[[AsyncSession], Awaitable[T]]
+    ) -> T:
+        with mapped_errors(self.metadata):
+            try:
+                return await work(session)
+            except BaseException:
+                await _finish(_undo(session))
+                raise
+
+    async def _perform_in_savepoint(
+        self, session: AsyncSession, work: Callable[[AsyncSession], Awaitable[T]]
+    ) -> T:
+        original: BaseException | None = None
+        with mapped_errors(self.metadata):
+            try:
+                async with session.begin_nested():
+                    try:
+                        return await work(session)
+                    except BaseException as error:
+                        original = error
+                        raise
+            except BaseException as error:  # noqa: BLE001 - raised below
+                cause = original or error
+                if cause is not error or _is_hopeless(cause):
+                    _sync(session).spoil(cause, root=True)
+                raise cause from cause.__cause__
+
+    async def _end(self, session: AsyncSession, *, is_failed: bool) -> None:
+        async with self.lock:  # an operation of another task may be under way
+            try:
+                async with asyncio.timeout(_END_SECONDS):
+                    await (session.close() if is_failed else self._commit(session))
+            except TimeoutError:
+                await session.invalidate()
+                raise Unavailable("The database did not confirm that the work is stored") from None
 
     async def _commit(self, session: AsyncSession) -> None:
         try:
-            with mapped():
+            if len(self._scopes) > 1:
+                raise RuntimeError(
+                    "a call ended while a task or thread that it started was still inside "
+                    "db.transaction(); its work is not stored"
+                )
+            with mapped_errors(self.metadata):
                 await session.commit()
-        except BaseException:
-            await _rollback(session)
-            raise
-        await session.close()
+        finally:
+            await session.close()
 
 
-async def _rollback(session: AsyncSession) -> None:
+class Transaction:
+    """`db.transaction()`: all or nothing, in asynchronous code and in code that blocks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._own: Unit | None = None
+        self._parent: Scope | None = None
+        self._nested: AsyncSessionTransaction | None = None
+
+    async def __aenter__(self) -> AsyncSession:
+        outer = self._database.scope
+        if outer is None or outer.unit.is_over:
+            return self._enter_own().session
+        self._parent = outer
+        scope, self._nested = await outer.unit.begin(outer)
+        self._database.enter(scope)
+        return scope.unit.session
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._database.enter(self._parent)
+        await self._leave(error)
+
+    def __enter__(self) -> None:
+        if in_event_loop():
+            raise RuntimeError("use `async with db.transaction():` in asynchronous code")
+        outer = self._database.scope
+        if outer is None or outer.unit.is_over:
+            self._enter_own()
+            return
+        self._parent = outer
+        scope, self._nested = run_blocking(outer.unit.begin(outer))
+        self._database.enter(scope)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._database.enter(self._parent)
+        run_blocking(self._leave(error))
+
+    def _enter_own(self) -> Unit:
+        self._own = Unit(self._database)
+        self._database.enter(self._own.scope)
+        return self._own
+
+    async def _leave(self, error: BaseException | None) -> None:
+        if self._own is not None:
+            await self._own.close(error)
+        elif self._parent is not None and self._nested is not None:
+            await self._parent.unit.leave(self._parent, self._nested, error)
+
+
+def _sync(session: AsyncSession) -> UnitSession:
+    return cast("UnitSession", session.sync_session)
+
+
+def _is_hopeless(error: BaseException) -> bool:
+    """Tell whether the database has undone the transaction, or may have."""
+    return isinstance(meaning_of(error) or error, Aborted | Unavailable | asyncio.CancelledError)
+
+
+async def _undo(session: AsyncSession) -> None:
     try:
         await session.rollback()
-    finally:
-        await session.close()
+    except Exception:  # noqa: BLE001 - the connection is broken
+        await session.invalidate()
+    _sync(session).forget_writes()
 
 
-async def _finish(work: Any) -> None:
+def _release(gate: asyncio.Lock) -> None:
+    if gate.locked():
+        gate.release()
+
+
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
     """Await work to its end, whatever happens to the caller meanwhile."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
-            await asyncio.shield(task)
+            await asyncio.wait([task])
         except asyncio.CancelledError as error:
-            if task.done():
-                break
             cancelled = error
-        except Exception:  # noqa: BLE001 - raised below, from the task
-            break
-    task.result()
     if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # seen: the caller has gone
         raise cancelled
+    task.result()
