@@ -8,7 +8,12 @@ from bali.settings import Settings, Stage
 
 @pytest.mark.parametrize(
     ("text", "stage"),
-    [("DEV", Stage.DEV), ("production", Stage.PROD), (" Test ", Stage.TEST), ("staging", "staging")],
+    [
+        ("DEV", Stage.DEV),
+        ("production", Stage.PROD),
+        (" Test ", Stage.TEST),
+        ("staging", "staging"),
+    ],
 )
 def test_the_stage_is_read_in_any_spelling(
     monkeypatch: pytest.MonkeyPatch, text: str, stage: str

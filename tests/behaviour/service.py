@@ -132,17 +132,17 @@ class ParcelResource(ModelResource):
     filters = ("label", "priority__gte", "label__istartswith", "note__isnull", "size")
 
     @action(detail=True, methods=["post"])
-    async def move(self, pk: int, schema_in: Move) -> ParcelSchema:  # type: ignore[valid-type]
+    async def move(self, pk: int, schema_in: Move) -> Parcel:
         """Move a parcel, and write down where."""
-        parcel = await self.store.update(pk, {"note": schema_in.to, "shipped_at": schema_in.at})
+        parcel: Parcel = await self.store.update(pk, {"note": schema_in.to, "shipped_at": schema_in.at})
         if schema_in.to == "nowhere":
             raise FailedPrecondition("there is no way to nowhere", reason="NO_WAY")
-        return parcel  # type: ignore[no-any-return]
+        return parcel
 
     @action(detail=True, methods=["post"])
-    def relabel(self, pk: int, label: str) -> ParcelSchema:  # type: ignore[valid-type]
+    def relabel(self, pk: int, label: str) -> Parcel:
         """Change the label, in code that blocks."""
-        parcel = Parcel.io.first_or_error(id=pk)
+        parcel: Parcel = Parcel.io.first_or_error(id=pk)
         parcel.label = label
         parcel.save()
         if label == "explosive":
@@ -150,7 +150,7 @@ class ParcelResource(ModelResource):
         return parcel
 
     @action()
-    async def heaviest(self, count: int = 3) -> list[ParcelSchema]:  # type: ignore[valid-type]
+    async def heaviest(self, count: int = 3) -> list[Parcel]:
         """Return the parcels of the highest priority."""
         parcels = await Parcel.aio.filter()
         return sorted(parcels, key=lambda parcel: (-parcel.priority, parcel.id))[:count]
@@ -168,7 +168,7 @@ class ParcelResource(ModelResource):
             await Parcel.aio.create(label=label)
 
     @action(detail=True)
-    async def follow(self, pk: int, steps: int = 3) -> AsyncIterator[ParcelSchema]:  # type: ignore[valid-type]
+    async def follow(self, pk: int, steps: int = 3) -> AsyncIterator[Parcel]:
         """Tell of a parcel again and again."""
         for step in range(steps):
             parcel = await self.store.get(pk)

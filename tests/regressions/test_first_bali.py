@@ -465,11 +465,11 @@ class TestDefect13:
 
     def test_health_and_reflection_are_there(self, live: LiveServer) -> None:
         with grpc.insecure_channel(live.address) as channel:
-            status = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            status = health.Check(health_pb2.HealthCheckRequest())
             assert status.status == health_pb2.HealthCheckResponse.SERVING
             ask = reflection_pb2.ServerReflectionRequest(list_services="")
-            answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
-                iter([ask])
-            )
+            reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+            answers = reflection.ServerReflectionInfo(iter([ask]))
             names = {item.name for item in next(answers).list_services_response.service}
         assert "stamps.StampsService" in names

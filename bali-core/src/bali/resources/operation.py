@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import NoneType
-from typing import Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, RootModel, create_model
 from pydantic import Field as PydanticField
@@ -27,7 +29,7 @@ from bali.resources.requests import (
 )
 from bali.resources.signature import MISSING, Argument, Signature, read_signature
 from bali.resources.spec import ActionSpec, HttpBinding, Kind, Wrap
-from bali.resources.store import Page, Store
+from bali.resources.store import Page, Store, Stored
 from bali.schemas import Describer, EnumNode, Field, ListNode, MapNode, Record, Scalar, UnionNode
 
 __all__ = ["Owner", "action_spec"]
@@ -321,7 +323,7 @@ class _ActionReader:
         return Wrap.RESULT, response(name, result=(returns, ...))
 
     def _returns(self) -> Any:
-        returns = self.signature.returns
+        returns = self._with_schemas(self.signature.returns)
         if self.kind is Kind.DELETE:
             return None if returns in (MISSING, Any, None, type(None)) else returns
         if self.kind is Kind.LIST or returns is Page or get_origin(returns) is Page:
@@ -338,6 +340,21 @@ class _ActionReader:
             )
         is_one = self.kind is not Kind.CUSTOM or self.is_detail or self.signature.is_streaming
         return self.owner.schema if is_one else list[self.owner.schema]  # type: ignore[name-defined]  # a type made at run time
+
+    def _with_schemas(self, annotation: Any) -> Any:
+        """Put schemas in the place of database models: `-> User` means the schema of a user."""
+        model: Any = annotation if inspect.isclass(annotation) else None
+        if model is not None and isinstance(model, Stored):
+            schema = self.owner.schema
+            is_own = schema is not None and getattr(schema, "__model__", None) is annotation
+            return schema if is_own else model.__store__.schema()
+        origin, arguments = get_origin(annotation), get_args(annotation)
+        if origin is list or origin is Page:
+            return origin[self._with_schemas(arguments[0])]
+        if origin in (Union, UnionType) and NoneType in arguments:
+            parts = [self._with_schemas(part) for part in arguments if part is not NoneType]
+            return functools.reduce(operator.or_, parts) | None
+        return annotation
 
     def _item_of_list(self, returns: Any) -> Any:
         arguments = get_args(returns)

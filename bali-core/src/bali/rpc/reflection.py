@@ -38,7 +38,8 @@ def add_reflection(
     ]
     pools = [service.pool for service in bound]
     servicer = ReflectionServicer(names, pool=_Pools([*pools, descriptor_pool.Default()]))
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
+    add: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+    add(servicer, server)
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,

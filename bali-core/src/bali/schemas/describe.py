@@ -13,8 +13,21 @@ import types
 import typing
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
+import typing_extensions
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    Discriminator,
+    EmailStr,
+    FutureDate,
+    FutureDatetime,
+    JsonValue,
+    NaiveDatetime,
+    PastDate,
+    PastDatetime,
+)
+from pydantic.fields import ComputedFieldInfo, FieldInfo
 from pydantic_core import PydanticUndefined
 
 from bali.errors import ConfigurationError
@@ -42,6 +55,20 @@ _LISTS: dict[Any, type] = {
     collections.abc.Iterable: list,
     collections.abc.Set: set,
 }
+#: pydantic's marker classes, whose values are of a plain type.
+_MARKERS: dict[Any, ScalarKind] = {
+    EmailStr: ScalarKind.STRING,
+    AwareDatetime: ScalarKind.DATETIME,
+    NaiveDatetime: ScalarKind.DATETIME,
+    PastDatetime: ScalarKind.DATETIME,
+    FutureDatetime: ScalarKind.DATETIME,
+    PastDate: ScalarKind.DATE,
+    FutureDate: ScalarKind.DATE,
+}
+_ALIAS_TYPES = (
+    typing_extensions.TypeAliasType,
+    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),
+)
 _MAPS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
@@ -72,7 +99,11 @@ class Describer:
             for name, info in model.model_fields.items()
             if not info.exclude
         )
-        return record.fill(fields)
+        computed = tuple(
+            self._computed(f"{model.__name__}.{name}", name, info)
+            for name, info in model.model_computed_fields.items()
+        )
+        return record.fill(fields + computed)
 
     def annotation(self, annotation: Any, *, where: str) -> Described:
         """Return the node of an annotation; `where` names its place in an error.
@@ -82,8 +113,12 @@ class Describer:
         origin, arguments = get_origin(annotation), get_args(annotation)
         if origin is Annotated:
             return self._annotated(arguments[0], arguments[1:], where)
-        if isinstance(annotation, typing.TypeAliasType if hasattr(typing, "TypeAliasType") else ()):
+        if annotation is JsonValue:
+            return Described(Scalar(ScalarKind.ANY), is_nullable=False)
+        if isinstance(annotation, _ALIAS_TYPES):
             return self.annotation(annotation.__value__, where=where)
+        if isinstance(annotation, typing.NewType):
+            return self.annotation(annotation.__supertype__, where=where)
         if origin in (Union, types.UnionType):
             return self._union(arguments, None, where)
         return Described(self._plain(annotation, origin, arguments, where), is_nullable=False)
@@ -92,14 +127,7 @@ class Describer:
         for mark in marks:
             if isinstance(mark, Scalar | EnumNode):
                 return Described(mark, is_nullable=False)
-        discriminator = next(
-            (
-                mark.discriminator
-                for mark in marks
-                if isinstance(mark, FieldInfo) and isinstance(mark.discriminator, str)
-            ),
-            None,
-        )
+        discriminator = next(filter(None, map(_discriminator, marks)), None)
         if get_origin(base) in (Union, types.UnionType):
             return self._union(get_args(base), discriminator, where)
         return self.annotation(base, where=where)
@@ -107,13 +135,15 @@ class Describer:
     def _field(self, where: str, name: str, info: FieldInfo) -> Field:
         annotation = info.annotation
         marks = tuple(mark for mark in info.metadata if isinstance(mark, Scalar | EnumNode))
-        if isinstance(info.discriminator, str):
-            described = self._union(get_args(annotation), info.discriminator, where)
+        discriminator = _discriminator(info)
+        if discriminator is not None:
+            described = self._union(get_args(annotation), discriminator, where)
         elif marks:
             inner = self.annotation(annotation, where=where)
             described = Described(marks[0], inner.is_nullable)
         else:
             described = self.annotation(annotation, where=where)
+        _check_alias(where, name, info)
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         default = None if info.default is PydanticUndefined else info.default
         return Field(
@@ -123,6 +153,19 @@ class Describer:
             is_nullable=described.is_nullable,
             is_output_only=bool(extra.get("readOnly", False)),
             default=default,
+            description=info.description or "",
+            alias=info.alias if info.alias != name else None,
+        )
+
+    def _computed(self, where: str, name: str, info: ComputedFieldInfo) -> Field:
+        """Describe a computed field, which pydantic writes on every protocol and reads on none."""
+        described = self.annotation(info.return_type, where=where)
+        return Field(
+            name=name,
+            node=described.node,
+            is_required=False,
+            is_nullable=described.is_nullable,
+            is_output_only=True,
             description=info.description or "",
             alias=info.alias if info.alias != name else None,
         )
@@ -147,6 +190,8 @@ class Describer:
     def _class(self, annotation: type, where: str) -> Node:
         if issubclass(annotation, BaseModel):
             return self.model(annotation)
+        if annotation in _MARKERS:
+            return Scalar(_MARKERS[annotation])
         if issubclass(annotation, enum.Enum):
             return self._enum(annotation)
         if annotation in SCALAR_TYPES:
@@ -162,7 +207,7 @@ class Describer:
 
     def _map(self, arguments: tuple[Any, ...], where: str) -> MapNode:
         key, value = arguments or (str, Any)
-        if key is not str:
+        if self.annotation(key, where=f"{where} key") != (Scalar(ScalarKind.STRING), False):
             raise _refused(where, (key, value), "dict[str, X]: keys must be strings")
         described = self.annotation(value, where=f"{where}{{}}")
         return MapNode(value=described.node, is_value_nullable=described.is_nullable)
@@ -180,7 +225,8 @@ class Describer:
     def _literal(self, values: tuple[Any, ...], where: str) -> Node:
         if not all(isinstance(value, str) for value in values):
             raise _refused(where, Literal[values], "a Literal of strings, or an Enum")
-        return EnumNode(name="", members=tuple((value, value) for value in values))
+        texts = [value.value if isinstance(value, enum.Enum) else value for value in values]
+        return EnumNode(name="", members=tuple((text, text) for text in texts))
 
     def _union(
         self, arguments: tuple[Any, ...], discriminator: str | None, where: str
@@ -212,8 +258,30 @@ class Describer:
                     f"{where}: variant {choice.__name__} needs a field "
                     f"`{discriminator}: Literal['...']` to be told apart by"
                 )
-            variants.append(Variant(tag=tags[0], record=self.model(choice)))
+            tag = tags[0].value if isinstance(tags[0], enum.Enum) else tags[0]
+            variants.append(Variant(tag=tag, record=self.model(choice)))
         return UnionNode(discriminator=discriminator, variants=tuple(variants))
+
+
+def _discriminator(mark: Any) -> str | None:
+    """Return the name of the field that tells variants apart, where a mark gives one."""
+    found = mark.discriminator if isinstance(mark, FieldInfo | Discriminator) else None
+    if isinstance(found, Discriminator):
+        found = found.discriminator
+    return found if isinstance(found, str) else None
+
+
+def _check_alias(where: str, name: str, info: FieldInfo) -> None:
+    """Refuse a field that would be read by one name and written by another."""
+    wire_name = info.alias or name
+    read = info.validation_alias
+    names = list(read.choices) if isinstance(read, AliasChoices) else [read or wire_name]
+    written = info.serialization_alias or wire_name
+    if wire_name not in names or written != wire_name:
+        raise ConfigurationError(
+            f"{where}: it is read as {', '.join(map(repr, names))} and written as {written!r}, but "
+            f"has one name on every protocol; set `alias` alone"
+        )
 
 
 def describe(model: type[BaseModel]) -> Record:
