@@ -150,7 +150,7 @@ def test_an_empty_response_takes_no_value() -> None:
         ("number", "three", "str"),
         ("number", None, "NoneType"),
         ("mapping", {"a": "x"}, "dict"),
-        ("one", Secret.model_construct(None, id="x"), "Secret"),
+        ("one", INCOMPLETE, "Secret"),
     ],
 )
 def test_a_value_of_another_type_is_a_bug_that_names_the_action(

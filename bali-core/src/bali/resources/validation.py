@@ -179,8 +179,8 @@ class _Part:
         if self.model is None:
             return None
         try:
-            # By name too, for fields whose validation alias is not their name on the wire.
-            validated = self.model.model_validate(values, by_alias=True, by_name=True)
+            # The alias is the name on the wire, whatever the configuration of a model says.
+            validated = self.model.model_validate(values, by_alias=True)
         except ValidationError as error:
             errors.extend(self._as_sent(values, field_errors(error, self.node)))
             return None
