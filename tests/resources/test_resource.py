@@ -1,4 +1,4 @@
-# ruff: noqa: ANN001 - untyped methods, as users of the first bali write them
+# ruff: noqa: ANN001, ANN202 - untyped methods, as users of the first bali write them
 from __future__ import annotations
 
 from typing import Any
@@ -100,8 +100,8 @@ def test_two_actions_of_one_name_are_refused_where_they_stand() -> None:
             @action()
             def move(self) -> None: ...
 
-            @action()
-            def move(self) -> None: ...  # type: ignore[no-redef]  # noqa: F811 - the case
+            @action()  # type: ignore[no-redef]  # the case
+            def move(self) -> None: ...  # noqa: F811 - the case
 
     message = str(caught.value)
     assert "two actions are named 'move'" in message
@@ -111,12 +111,12 @@ def test_two_actions_of_one_name_are_refused_where_they_stand() -> None:
 def test_other_attributes_may_be_replaced() -> None:
     class Fine(Resource):
         title = "a"
-        title = "b"
+        title = "b"  # noqa: PIE794 - the case
 
         def plain(self) -> None: ...
 
-        @action()
-        def plain(self) -> None: ...  # type: ignore[no-redef]  # noqa: F811 - the case
+        @action()  # type: ignore[no-redef]  # the case
+        def plain(self) -> None: ...  # noqa: F811 - the case
 
     assert Fine.title == "b"
 
@@ -124,12 +124,12 @@ def test_other_attributes_may_be_replaced() -> None:
 async def test_former_names_are_the_standard_actions() -> None:
     store = MemoryStore()
     resource: Any = resource_over(store)()
-    created = await resource.create_item(Item.model_construct(name="a", _fields_set={"name"}))
+    created = await resource.create_item(Item(id=1, name="a"))
     assert created == {"id": 1, "name": "a"}
     assert await resource.get_item(1) == created
     assert (await resource.get_items(ListRequest())).items == [created]
     assert (await resource.list_items(ListRequest())).items == [created]
-    changed = Item.model_construct(name="b", _fields_set={"name"})
+    changed = Item(id=1, name="b")
     assert (await resource.update_item(1, changed))["name"] == "b"
     await resource.delete_item(1)
     assert store.rows == {}
@@ -143,7 +143,7 @@ def test_other_names_are_no_attributes(name: str) -> None:
 
 def test_an_overridden_action_is_still_known_by_name() -> None:
     class ItemResource(Resource):
-        def list(self, schema_in):  # type: ignore[no-untyped-def, override]  # the case
+        def list(self, schema_in):  # type: ignore[no-untyped-def]  # the case
             return []
 
         delete = None  # type: ignore[assignment]  # takes the action away
