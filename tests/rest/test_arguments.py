@@ -48,7 +48,10 @@ def test_a_key_that_is_given_twice_is_refused(specs: dict[str, ActionSpec]) -> N
 def test_a_body_is_the_field_that_the_binding_names(specs: dict[str, ActionSpec]) -> None:
     assert read(specs["parcels.create"], body=b'{"label": "a"}') == {"parcel": {"label": "a"}}
     assert read(
-        specs["parcels.update"], body=b'{"label": "a"}', key="1", query=b"update_mask=a,b&update_mask=c"
+        specs["parcels.update"],
+        body=b'{"label": "a"}',
+        key="1",
+        query=b"update_mask=a,b&update_mask=c",
     ) == {"id": "1", "parcel": {"label": "a"}, "update_mask": "a,b,c"}
 
 
@@ -105,7 +108,10 @@ def test_bytes_are_base64_wherever_they_are(specs: dict[str, ActionSpec]) -> Non
     }
     assert read(specs["probes.raw"], query=b"data=_-8") == {"data": b"\xff\xef"}
     with pytest.raises(ValidationFailed) as caught:
-        read(spec, body=b'{"raw": "!", "stamps": ["a"], "shape": {"kind": "square", "stamp": "\xc3\xbc"}}')
+        read(
+            spec,
+            body=b'{"raw": "!", "stamps": ["a"], "shape": {"kind": "square", "stamp": "\xc3\xbc"}}',
+        )
     assert errors(caught.value) == [
         ("raw", "BYTES_INVALID_ENCODING"),
         ("stamps[0]", "BYTES_INVALID_ENCODING"),

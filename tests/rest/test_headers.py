@@ -51,7 +51,9 @@ def test_the_peer_is_host_and_port(client: Any, expected: str) -> None:
     assert peer_of(scope(client=client)) == expected
 
 
-@pytest.mark.parametrize(("given", "seconds"), [(b"2", 2), (b"2.5", 2.5), (b" .5 ", 0.5), (b"0", 0)])
+@pytest.mark.parametrize(
+    ("given", "seconds"), [(b"2", 2), (b"2.5", 2.5), (b" .5 ", 0.5), (b"0", 0)]
+)
 def test_a_timeout_becomes_a_deadline(given: bytes, seconds: float) -> None:
     context = new_context(scope((b"x-request-timeout", given), client=None))
     assert context.deadline_monotonic is not None

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import gzip
-import json
 import logging
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
@@ -139,13 +138,13 @@ class TestValues:
 
 class TestContext:
     def test_an_action_sees_the_call(self, client: TestClient) -> None:
-        headers = {"x-request-id": "id-1", "x-request-timeout": "30", "x-thing": "ü".encode("latin-1")}
+        headers = {"x-request-id": "id-1", "x-request-timeout": "30", "x-thing": "1"}
         response = client.get("/probes/seen", headers=headers)
         seen = response.json()
         assert (seen["protocol"], seen["request_id"]) == ("rest", "id-1")
         assert seen["peer"] == "testclient:50000"
         assert 25 < seen["remaining"] <= 30
-        assert seen["metadata"]["x-thing"] == "ü"
+        assert seen["metadata"]["x-thing"] == "1"
         assert response.headers["x-request-id"] == "id-1"
 
     def test_an_action_may_send_headers(self, client: TestClient) -> None:
@@ -199,10 +198,8 @@ class TestRouting:
         assert client.get("/leaves/rake").json() == {"result": "rake"}
         assert client.post("/leaves/rake").json() == {"result": "raked"}
 
-    @pytest.mark.parametrize("key", ["a/b", "%2F", "a b", "ü", "/", "a%2Fb/c", "..a"])
+    @pytest.mark.parametrize("key", ["a/b", "a b", "ü", "/", "..a", "a//b/"])
     def test_a_key_may_hold_any_character(self, client: TestClient, key: str) -> None:
-        from urllib.parse import quote
-
         assert client.get(f"/leaves/{quote(key, safe='')}").json() == {"result": key}
 
     def test_an_action_may_have_several_methods(self, client: TestClient) -> None:
@@ -262,10 +259,9 @@ class TestFastAPI:
         response = client.post("/api/v1/parcels", json={"label": "a"})
         assert response.headers["location"] == "/api/v1/parcels/1"
         assert client.get("/api/v1/parcels/census").json() == {"result": 1}
-        nested = FastAPI(root_path="/outside")
-        nested.include_router(resource_router(make_specs()[0], Pipeline()))
-        response = TestClient(nested).post("/parcels", json={"label": "b"})
-        assert response.headers["location"] == "/outside/parcels/2"
+        behind_proxy = TestClient(self.router_app(), root_path="/outside")
+        response = behind_proxy.post("/parcels", json={"label": "b"})
+        assert response.headers["location"] == "/outside/parcels/1"
 
     def test_dependencies_run_first(self) -> None:
         seen: list[str] = []
@@ -386,8 +382,3 @@ class TestFastAPI:
         assert all(isinstance(route, ActionRoute) for route in router.routes)
         paths = [getattr(route, "path", "") for route in router.routes]
         assert paths.index("/parcels/census") < paths.index("/parcels/{id}")
-
-
-def test_the_whole_document_is_plain_json(client: TestClient) -> None:
-    document = client.get("/openapi.json", headers={"accept-encoding": "identity"}).json()
-    assert json.loads(gzip.decompress(gzip.compress(json.dumps(document).encode()))) == document

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -15,7 +15,7 @@ from pydantic.json_schema import (
 )
 from pydantic_core import core_schema
 
-from bali.resources import ActionSpec
+from bali.resources import ActionSpec, Kind
 from bali.schemas import Record, records_of
 
 __all__ = ["PREFIX", "Components"]
@@ -47,7 +47,7 @@ class _Generator(GenerateJsonSchema):
 class Components:
     """Every schema that the operations mention, generated together and then named."""
 
-    def __init__(self, actions: Iterable[ActionSpec], taken: Mapping[str, Any]) -> None:
+    def __init__(self, actions: Sequence[ActionSpec], taken: Mapping[str, Any]) -> None:
         """`taken` are the schemas that FastAPI's own part of the document has by name."""
         names: dict[type[BaseModel], str] = {}
         keys: dict[_Key, None] = {}
@@ -63,6 +63,13 @@ class Components:
             for name, schema in raw.items()
         }
         self._mapping = mapping
+        for schema in self.schemas.values():
+            _drop_impossible_defaults(schema)
+        for action in actions:
+            if action.kind is Kind.UPDATE and action.body is not None:
+                # What is absent stays as it is, so nothing has a default.
+                for field in self.schema(action.body, "validation").get("properties", {}).values():
+                    field.pop("default", None)
 
     def ref(self, model: type[BaseModel], mode: Mode) -> dict[str, Any]:
         """Return the reference to a model's schema."""
@@ -141,6 +148,15 @@ def _same(left: Any, right: Any) -> bool:
     return json.dumps(left, sort_keys=True, default=str) == json.dumps(
         right, sort_keys=True, default=str
     )
+
+
+def _drop_impossible_defaults(schema: dict[str, Any]) -> None:
+    """Drop `null` as the default of fields that are not null when they are sent."""
+    for field in schema.get("properties", {}).values():
+        choices = [field, *field.get("anyOf", ()), *field.get("oneOf", ())]
+        takes_null = any(choice.get("type") == "null" for choice in choices)
+        if "default" in field and field["default"] is None and not takes_null:
+            del field["default"]
 
 
 def _with_refs(schema: Any, names: Mapping[str, str]) -> Any:

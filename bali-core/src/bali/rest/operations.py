@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bali.resources import ActionSpec, AllowAny, HttpBinding, Kind, ListRequest
+from bali.resources.requests import output_only_names
 from bali.rest.components import Components
 from bali.rest.headers import REQUEST_ID_HEADER
 from bali.rest.streams import StreamFormat
@@ -120,6 +121,7 @@ class Operation:
         former: list[dict[str, Any]] = []
         for name, current in _FORMER_NAMES.items():
             schema = _in_address(fields[current][0])
+            schema.pop("default", None)
             schema["description"] = f"The same as `{current}`, which takes precedence."
             former.append(_parameter(name, "query", schema, is_required=False))
         return former
@@ -141,7 +143,7 @@ class Operation:
                 schema = self._whole_body(fields)
         content: dict[str, Any] = {"schema": schema}
         if self.spec.body is not None:
-            examples = _examples(self.spec.body)
+            examples = _examples(self.spec.body, without=output_only_names(self.spec.body))
             if examples:
                 content["examples"] = examples
         return {"required": is_required, "content": {"application/json": content}}
@@ -262,6 +264,7 @@ def _parameter(
 ) -> dict[str, Any]:
     parameter: dict[str, Any] = {"name": name, "in": place, "required": is_required}
     description = schema.pop("description", None)
+    schema.pop("title", None)
     if description:
         parameter["description"] = description
     parameter["schema"] = schema
@@ -282,7 +285,7 @@ def _in_address(schema: Mapping[str, Any]) -> dict[str, Any]:
     return copied
 
 
-def _examples(model: type[BaseModel]) -> dict[str, Any]:
+def _examples(model: type[BaseModel], *, without: frozenset[str] = frozenset()) -> dict[str, Any]:
     extra = model.model_config.get("json_schema_extra")
     found: list[Any] = []
     if isinstance(extra, dict):
@@ -290,4 +293,11 @@ def _examples(model: type[BaseModel]) -> dict[str, Any]:
         found = list(given) if isinstance(given, list) else []
         if "example" in extra:
             found.append(extra["example"])
-    return {f"example{n}": {"value": value} for n, value in enumerate(found, 1)}
+    return {
+        f"example{number}": {
+            "value": {name: item for name, item in value.items() if name not in without}
+            if isinstance(value, dict)
+            else value
+        }
+        for number, value in enumerate(found, 1)
+    }

@@ -76,7 +76,10 @@ class ActionRoute(APIRoute):
         """Match a request; an encoded slash belongs to the segment that it stands in."""
         raw: bytes = scope.get("raw_path") or b""
         if scope["type"] == "http" and (b"%2F" in raw or b"%2f" in raw):
-            scope = {**scope, "path": _segmented(raw)}
+            path = _segmented(raw)
+            # A middleware may have changed the path; then it is the one that counts.
+            if path.replace(PATH_SLASH, "/") == scope["path"]:
+                scope = {**scope, "path": path}
         match, child = super().matches(scope)
         if match is not Match.NONE and child["path_params"].get("id") in self.reserved_keys:
             return Match.NONE, {}
