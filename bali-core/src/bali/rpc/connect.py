@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from connectrpc.code import Code as ConnectCode
-from connectrpc.compat import google_protobuf_codecs
+from connectrpc.codec import Codec
+from connectrpc.compat import google_protobuf_binary_codec
 from connectrpc.errors import ConnectError, ErrorDetail
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from protobuf.wkt import Any as AnyMessage
 from starlette.types import ASGIApp
 
@@ -47,7 +51,9 @@ class ConnectService:
 class _Application(ConnectASGIApplication[None]):
     def __init__(self, name: str, endpoints: dict[str, Any]) -> None:
         super().__init__(
-            service=None, endpoints=lambda _: endpoints, codecs=google_protobuf_codecs()
+            service=None,
+            endpoints=lambda _: endpoints,
+            codecs=[google_protobuf_binary_codec(), _JsonCodec()],
         )
         self._path = f"/{name}"
 
@@ -55,6 +61,33 @@ class _Application(ConnectASGIApplication[None]):
     def path(self) -> str:
         """Where it is mounted."""
         return self._path
+
+
+class _JsonCodec(Codec[Message, Any]):
+    """Protobuf's JSON, without spaces; reading takes either form of a field's name."""
+
+    def name(self) -> str:
+        """The name in the content type."""
+        return "json"
+
+    def encode(self, message: Message) -> bytes:
+        """Return a message as JSON."""
+        values = json_format.MessageToDict(message)
+        return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def decode(self, data: bytes | bytearray, message_class: type[Any]) -> Any:
+        """Return the message of a JSON document.
+
+        Raises `ConnectError` with INVALID_ARGUMENT for what is no JSON of the message.
+        """
+        message = message_class()
+        try:
+            json_format.Parse(bytes(data), message, ignore_unknown_fields=True)
+        except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+            raise ConnectError(
+                ConnectCode.INVALID_ARGUMENT, "The body is not JSON of this method's request"
+            ) from error
+        return message
 
 
 class _Endpoint:
