@@ -36,13 +36,7 @@ from bali.resources import (
     ResourceSpec,
     action,
 )
-from bali.rest import (
-    build_openapi,
-    install_docs,
-    install_errors,
-    install_probes,
-    resource_router,
-)
+from bali.rest import build_openapi, install_docs, install_errors, install_probes, resource_router
 
 
 class Size(enum.Enum):
@@ -285,7 +279,7 @@ class ProbeResource(Resource):
         return "slept"
 
     @action(methods=["delete"])
-    async def sweep(self, hard: bool = False) -> None:
+    async def sweep(self, *, hard: bool = False) -> None:
         """Remove what is left; answers with an empty object."""
 
     @action()
@@ -354,7 +348,7 @@ plain = APIRouter()
 
 
 @plain.post("/plain")
-async def plain_route(body: PlainIn, limit: int = Query(1, ge=1)) -> PlainIn:
+async def plain_route(body: PlainIn, limit: Annotated[int, Query(ge=1)] = 1) -> PlainIn:
     """A route as FastAPI users write it."""
     return body
 

@@ -43,6 +43,16 @@ class _Generator(GenerateJsonSchema):
         """Return the schema of a double."""
         return {**super().float_schema(schema), "format": "double"}
 
+    def field_is_required(
+        self,
+        field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField,
+        total: bool,  # noqa: FBT001 - pydantic's signature
+    ) -> bool:
+        """Tell whether a field is always there: in what is returned, it is, default or not."""
+        if self.mode == "serialization" and field["type"] != "typed-dict-field":
+            return field.get("serialization_exclude_if") is None
+        return super().field_is_required(field, total)
+
 
 class Components:
     """Every schema that the operations mention, generated together and then named."""
