@@ -2,7 +2,7 @@
 
 from bali.proto.codec import Codec, EncodeError
 from bali.proto.messages import bind_request, bind_response
-from bali.proto.service import bind_service, build_service
+from bali.proto.service import bind_service, build_service, request_decoder
 from bali.proto.shapes import BoundMethod, BoundService, Method, ServiceShape
 from bali.proto.text import proto_text
 
@@ -18,4 +18,5 @@ __all__ = [
     "bind_service",
     "build_service",
     "proto_text",
+    "request_decoder",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
@@ -14,8 +14,9 @@ from bali.proto.codec import Codec
 from bali.proto.descriptors import add_to_pool, build_file, dependencies
 from bali.proto.messages import bind_request, bind_response, counts_total
 from bali.proto.shapes import BoundMethod, BoundService, Method, ServiceShape
+from bali.schemas import Record
 
-__all__ = ["bind_service", "build_service"]
+__all__ = ["bind_service", "build_service", "request_decoder"]
 
 
 def build_service(shape: ServiceShape) -> BoundService:
@@ -81,20 +82,28 @@ def _bound_method(method: Method, service: ServiceDescriptor) -> BoundMethod:
         input_type=request.message_type,
         output_type=response.message_type,
         is_server_streaming=method.is_server_streaming,
-        decode=_decoder(method, request, response),
+        decode=_decoder(method.request, method.response, request, response),
         encode=response.to_message,
         encode_request=request.to_message,
         decode_response=response.to_values,
     )
 
 
-def _decoder(
-    method: Method, request: Codec, response: Codec
+def request_decoder(
+    request: Record, response: Record | None, input_type: Descriptor, output_type: Descriptor
 ) -> Callable[[Message], dict[str, Any]]:
     """Return what reads requests; it asks for the total when the response has a `count` of all."""
-    takes_question = any(field.wire_name == "with_total" for field in method.request.fields)
+    return _decoder(
+        request, response, bind_request(request, input_type), bind_response(response, output_type)
+    )
+
+
+def _decoder(
+    shape: Record, answer: Record | None, request: Codec, response: Codec
+) -> Callable[[Message], dict[str, Any]]:
+    takes_question = any(field.wire_name == "with_total" for field in shape.fields)
     is_asked = any(slot.wire_name == "with_total" for slot in request.slots)
-    if not takes_question or is_asked or not counts_total(method.response, response.descriptor):
+    if not takes_question or is_asked or not counts_total(answer, response.descriptor):
         return request.to_values
 
     def decode(message: Message) -> dict[str, Any]:

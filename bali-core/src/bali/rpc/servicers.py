@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 
 from bali.concurrency import in_event_loop, run_blocking, serve_loop
 from bali.errors import BaliError, Internal, InvalidArgument
-from bali.proto import bind_request, bind_response
+from bali.proto import bind_response, request_decoder
 from bali.resources import ActionSpec, Call, Collector, Context, Pipeline, use_servicer_runtime
 from bali.rpc.calls import PeerResolver, context_of, status_code, trailers_of
 
@@ -77,10 +77,9 @@ class ResourceRuntime:
     def _codec(self, spec: ActionSpec, request: Any, response: Any) -> tuple[Any, Any]:
         key = (spec, request, response)
         if key not in self._codecs:
-            self._codecs[key] = (
-                bind_request(spec.request, request).to_values,
-                bind_response(spec.response, response).fill,
-            )
+            codec = bind_response(spec.response, response)
+            decode = request_decoder(spec.request, spec.response, request, response)
+            self._codecs[key] = (decode, codec.fill)
         return self._codecs[key]
 
     def _pipeline_of(self, resource: type[Any]) -> Pipeline:
@@ -288,9 +287,8 @@ class _Boundary:
             ) from None
 
     def _abort(self, error: Exception, context: Any) -> Any:
-        if type(error) is Exception and not error.args:  # how grpcio's sync `abort` leaves
-            raise error
-        if isinstance(error, grpc.aio.AbortError) or context.code() is not None:
+        is_plain_abort = type(error) is Exception and not error.args  # how grpcio's `abort` leaves
+        if is_plain_abort or isinstance(error, grpc.aio.AbortError):
             raise error
         code, detail, trailers = self._told(error, context)
         context.set_trailing_metadata(trailers)
