@@ -97,16 +97,16 @@ class _ResourceReader:
             )
         if issubclass(self.resource, ModelResource) and self.store is None:
             raise ConfigurationError(f"{self.place} has no model; set `model = ...`")
-        if not _PATH.fullmatch(self.path):
-            raise ConfigurationError(
-                f"{self.place}: http_endpoint {self.path!r} is not a URL path; write it like "
-                "http_endpoint = 'users'"
-            )
         for name in (self.owner.singular, self.owner.plural):
             if not _IDENTIFIER.fullmatch(name):
                 raise ConfigurationError(
                     f"{self.place}: {name!r} is not an identifier; set `name` and `plural`"
                 )
+        if not _PATH.fullmatch(self.path):
+            raise ConfigurationError(
+                f"{self.place}: http_endpoint {self.path!r} is not a URL path; write it like "
+                "http_endpoint = 'users'"
+            )
 
     def _functions(self) -> Iterator[tuple[str, Any]]:
         offered = self.resource.actions

@@ -186,6 +186,8 @@ class _ActionReader:
         if self.signature.key is not None:
             fields["id"] = (self._key_annotation(self.signature.key), PydanticField())
         for argument in self.signature.scalars:
+            where = f"{self.where}: {argument.name}"
+            self.owner.describer.annotation(argument.annotation, where=where)
             options = {} if argument.default is MISSING else {"default": argument.default}
             fields |= request_field(argument.name, argument.annotation, **options)
         if self.kind is Kind.UPDATE:

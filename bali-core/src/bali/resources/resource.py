@@ -84,7 +84,11 @@ class Resource(metaclass=ResourceType):
     #: Items per page when the caller does not say; None for 50.
     page_size: ClassVar[int | None] = None
 
-    def __init__(self, request: Any = None, context: Context | None = None) -> None:
+    def __init__(
+        self, request: Any = None, context: Any = None, response_message: Any = None
+    ) -> None:
+        # A response message is what `ResourceType` answers to; no object is made with one.
+        del response_message
         self.request = request
         self.context = context if context is not None else Context()
 
