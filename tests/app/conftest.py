@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from tests.app.library import compile_protos, db
+from tests.server.conftest import certificates
+
+__all__ = ["certificates"]
 
 
 @pytest.fixture(scope="session")

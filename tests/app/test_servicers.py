@@ -29,7 +29,7 @@ class GuardedBookResource(BookResource):
 
 
 def sync_servicer(pb2: Any, pb2_grpc: Any, resource: Any = BookResource) -> Any:
-    class LibraryService(pb2_grpc.LibraryServiceServicer):  # type: ignore[misc]  # untyped
+    class LibraryService(pb2_grpc.LibraryServiceServicer):  # type: ignore[misc]  # made at run time
         def GetBooks(self, request: Any, context: Any) -> Any:
             return resource(request, context, pb2.BooksResponse).get_books()
 
@@ -43,7 +43,7 @@ def sync_servicer(pb2: Any, pb2_grpc: Any, resource: Any = BookResource) -> Any:
 
 
 def async_servicer(pb2: Any, pb2_grpc: Any) -> Any:
-    class LibraryService(pb2_grpc.LibraryServiceServicer):  # type: ignore[misc]  # untyped
+    class LibraryService(pb2_grpc.LibraryServiceServicer):  # type: ignore[misc]  # made at run time
         async def GetBooks(self, request: Any, context: Any) -> Any:
             return await BookResource(request, context, pb2.BooksResponse).get_books()
 
@@ -105,7 +105,7 @@ def test_a_servicer_for_the_apps_service_takes_its_place(stubs: tuple[Any, Any],
 def test_a_servicer_of_another_service_stands_beside_it(stubs: tuple[Any, Any]) -> None:
     pb2, pb2_grpc = stubs
 
-    class Other(pb2_grpc.OtherServiceServicer):  # type: ignore[misc]  # untyped
+    class Other(pb2_grpc.OtherServiceServicer):  # type: ignore[misc, name-defined]  # made at run time
         async def GetBooks(self, request: Any, context: Any) -> Any:
             del request, context
             return pb2.BooksResponse(count=41)
