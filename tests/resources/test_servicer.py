@@ -44,9 +44,9 @@ class Runtime:
 
 def test_three_arguments_make_a_resource_of_a_servicer() -> None:
     made: list[Any] = [
-        UserResource("request", "context", Response),  # type: ignore[call-arg, arg-type]  # see ResourceType
-        UserResource("request", context="context", response_message=Response),  # type: ignore[call-arg, arg-type]
-        UserResource(request="request", context="context", response_message=Response),  # type: ignore[call-arg, arg-type]
+        UserResource("request", "context", Response),
+        UserResource("request", context="context", response_message=Response),
+        UserResource(request="request", context="context", response_message=Response),
     ]
     assert [type(item) for item in made] == [ServicerResource] * 3
     runtime = Runtime()

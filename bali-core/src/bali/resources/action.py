@@ -123,6 +123,9 @@ def options_in(cls: type[Any], name: str) -> ActionOptions | None:
 def place_of(target: Any) -> str:
     """Return "module.Class.method (file:line)" of a function or class, for messages."""
     name = f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', target)}"
+    code = getattr(inspect.unwrap(target) if callable(target) else target, "__code__", None)
+    if code is not None:
+        return f"{name} ({code.co_filename}:{code.co_firstlineno})"
     try:
         line = inspect.getsourcelines(target)[1]
         return f"{name} ({inspect.getsourcefile(target)}:{line})"
