@@ -66,7 +66,7 @@ def test_a_model_without_bytes_is_written_by_its_own_serializer() -> None:
 
 def test_bytes_are_written_as_standard_base64() -> None:
     tree = Tree(
-        title="a",
+        name="a",
         leaf=Leaf(raw=b"\xff\xef"),
         children=[Tree(name="b", leaf=Leaf(raw=b""))],
         by_name={"x": [b"\xfb"]},

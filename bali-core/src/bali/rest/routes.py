@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import unquote
 
 from fastapi import APIRouter
 from fastapi import routing as fastapi_routing
@@ -18,10 +17,10 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from bali.resources import ActionSpec, HttpBinding, Pipeline, ResourceSpec
-from bali.rest.arguments import PATH_SLASH
 from bali.rest.decoding import DEFAULT_MAX_DEPTH
 from bali.rest.endpoint import ActionEndpoint, left_early, read_body
 from bali.rest.headers import PeerOf, peer_of
+from bali.rest.matching import RouteFinder, with_slashes
 from bali.schemas import Scalar, ScalarKind
 
 __all__ = ["ActionRoute", "resource_router"]
@@ -31,6 +30,7 @@ PipelineSource = Pipeline | Callable[[], Pipeline]
 #: What FastAPI knows of a route that was included with a prefix, dependencies or tags. It has no
 #: public name; without it every request takes the way through FastAPI's own handler.
 _included = getattr(fastapi_routing, "_get_scope_effective_route_context", lambda _: None)
+_including = getattr(fastapi_routing, "_get_scope_included_router", lambda _: None)
 _being_included = getattr(fastapi_routing, "_effective_route_context_var", None)
 
 
@@ -74,13 +74,7 @@ class ActionRoute(APIRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match a request; an encoded slash belongs to the segment that it stands in."""
-        raw: bytes = scope.get("raw_path") or b""
-        if scope["type"] == "http" and (b"%2F" in raw or b"%2f" in raw):
-            path = _segmented(raw)
-            # A middleware may have changed the path; then it is the one that counts.
-            if path.replace(PATH_SLASH, "/") == scope["path"]:
-                scope = {**scope, "path": path}
-        match, child = super().matches(scope)
+        match, child = super().matches(with_slashes(scope) if scope["type"] == "http" else scope)
         if match is not Match.NONE and child["path_params"].get("id") in self.reserved_keys:
             return Match.NONE, {}
         return match, child
@@ -102,6 +96,21 @@ class ActionRoute(APIRoute):
         await response(scope, receive, send)
 
 
+class _ResourceRouter(APIRouter):
+    """The router of one resource."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match a request, as a part of the router that includes this one."""
+        included = _including(scope)
+        if included is not None and included.original_router is self:
+            RouteFinder.install(included, _is_action_route)
+        return super().matches(scope)
+
+
+def _is_action_route(route: Any) -> bool:
+    return isinstance(route, ActionRoute)
+
+
 def resource_router(
     spec: ResourceSpec,
     pipeline: PipelineSource,
@@ -120,7 +129,7 @@ def resource_router(
     bindings = [(action, binding) for action in spec.actions for binding in action.bindings]
     # A static path must be seen before the one with a key at the same place.
     bindings.sort(key=lambda pair: "{id}" in pair[1].path)
-    router = APIRouter()
+    router = _ResourceRouter()
     for action, binding in bindings:
         endpoint = ActionEndpoint(
             action, binding, source, peer=peer or peer_of, max_json_depth=max_json_depth
@@ -192,11 +201,3 @@ def _reserve_static_paths(spec: ResourceSpec, router: APIRouter) -> None:
         is_text = key is not None and key.node == Scalar(ScalarKind.STRING)
         if route.path == f"{prefix}{{id}}" and not is_text:
             route.reserved_keys = static
-
-
-def _segmented(raw_path: bytes) -> str:
-    path = raw_path.decode("ascii", "replace").replace("%2f", "%2F")
-    return "/".join(
-        PATH_SLASH.join(unquote(part) for part in segment.split("%2F"))
-        for segment in path.split("/")
-    )
