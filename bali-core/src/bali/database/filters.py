@@ -22,6 +22,7 @@ from bali.errors import ConfigurationError
 
 __all__ = ["OPERATORS", "filter_types", "get_filters_expr"]
 
+_NULL = {"exact", "ne", "isnull"}
 _MANY = {"in", "notin"}
 _TEXT = {
     "like", "ilike", "startswith", "istartswith", "endswith", "iendswith", "contains",
@@ -130,6 +131,8 @@ def _split(model: type[Any], name: str, where: str) -> tuple[str, str]:
 
 def _condition(model: type[Any], name: str, value: Any) -> Any:
     field, operator = _split(model, name, "filters")
+    if value is None and operator not in _NULL:
+        return false()  # as in SQL: nothing is known to compare like that with null
     return OPERATORS[operator](getattr(model, field), value)
 
 

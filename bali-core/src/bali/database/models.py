@@ -9,7 +9,7 @@ import re
 import typing
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import JSON, Boolean, Double, Enum, Integer, MetaData, event
+from sqlalchemy import JSON, Boolean, Column, Double, Enum, Integer, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.orm.instrumentation import ClassManager
@@ -30,7 +30,8 @@ _NAMING = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
 }
-_ENUM_LENGTH = 64
+_IS_EXACT = "bali_is_exact"
+_ENUM = Enum(enum.Enum, native_enum=False, length=64, validate_strings=True)
 #: The columns of plain annotations. Enums are text of their members' names on every database: they
 #: sort alike, and a new member needs no migration.
 _COLUMN_TYPES: dict[Any, Any] = {
@@ -38,8 +39,8 @@ _COLUMN_TYPES: dict[Any, Any] = {
     datetime.timedelta: Duration(),
     decimal.Decimal: ExactNumeric(),
     float: Double(),
-    enum.Enum: Enum(enum.Enum, native_enum=False, length=_ENUM_LENGTH),
-    typing.Literal: Enum(enum.Enum, native_enum=False, length=_ENUM_LENGTH),
+    enum.Enum: _ENUM,
+    typing.Literal: _ENUM,
     dict: JSON(),
     list: JSON(),
     dict[str, Any]: JSON(),
@@ -154,7 +155,7 @@ def make_models(database: Database) -> tuple[type[ModelMethods], type[ModelMetho
 
         __abstract__ = True
         __database__ = database
-        metadata = MetaData(naming_convention=_NAMING)
+        metadata = MetaData(naming_convention=_NAMING, info={_IS_EXACT: True})
         type_annotation_map = _COLUMN_TYPES
 
         def __init_subclass__(cls, **options: Any) -> None:
@@ -185,13 +186,20 @@ def make_models(database: Database) -> tuple[type[ModelMethods], type[ModelMetho
     return Model, BaseModel
 
 
+@event.listens_for(Column, "after_parent_attach")
+def _prepare_column(column: Column[Any], parent: Any) -> None:
+    """Make the type of a column exact, in tables of our databases alone."""
+    metadata = getattr(parent, "metadata", None)
+    if isinstance(metadata, MetaData) and metadata.info.get(_IS_EXACT):
+        make_exact(column)
+
+
 def _prepare_attribute(_owner: ClassManager[Any], key: str, attribute: Any) -> None:
-    """Make the type of a column exact, and values what they will be when they are read back."""
+    """See to it that an object holds the values that will be read back."""
     columns = getattr(attribute.property, "columns", ())
     column = columns[0] if columns else None
     if column is None or not hasattr(column, "table"):
         return
-    make_exact(column)
     column.info.setdefault("bali_attribute", key)
     coerce = coercion_of(column)
     if coerce is not None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     Text,
     Time,
+    Uuid,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
@@ -47,6 +48,11 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    @property
+    def python_type(self) -> type[Any]:
+        """The Python type of its values."""
+        return datetime.datetime
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the type with microseconds that the database has."""
@@ -93,6 +99,11 @@ class ExactNumeric(TypeDecorator[decimal.Decimal]):
         super().__init__(precision, scale)
         self.precision = precision
         self.scale = scale
+
+    @property
+    def python_type(self) -> type[Any]:
+        """The Python type of its values."""
+        return decimal.Decimal
 
     @property
     def is_free(self) -> bool:
@@ -172,6 +183,12 @@ class _Operand(ExactNumeric):
     """A number that a column is compared with; finer than the column it equals no value of it."""
 
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return a type that the database does not round to."""
+        if dialect.name == "sqlite":
+            return super().load_dialect_impl(dialect)
+        return dialect.type_descriptor(Numeric())
 
     def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
         """Return this type."""
@@ -261,7 +278,6 @@ def make_exact(column: Column[Any]) -> None:
         kind.none_as_null = True  # None is NULL, as in any other column
     if found is not None:
         column.type = found
-        column.__dict__.pop("comparator", None)  # SQLAlchemy keeps the one of the former type
 
 
 def coercion_of(column: Column[Any]) -> Any:
@@ -270,7 +286,7 @@ def coercion_of(column: Column[Any]) -> Any:
     return kind.coerce if isinstance(kind, UTCDateTime | ExactNumeric) else None
 
 
-def _exact(kind: TypeEngine[Any]) -> TypeEngine[Any] | None:
+def _exact(kind: TypeEngine[Any]) -> TypeEngine[Any] | None:  # noqa: PLR0911 - one line for each type
     if isinstance(kind, DateTime):
         return UTCDateTime()
     if isinstance(kind, Interval):
@@ -283,6 +299,8 @@ def _exact(kind: TypeEngine[Any]) -> TypeEngine[Any] | None:
         return ExactNumeric(kind.precision, kind.scale)
     if type(kind) in {String, Text} and isinstance(kind, String) and not kind.collation:
         return kind.with_variant(BinaryText(kind.length), *_MYSQL)
+    if type(kind) is Uuid:  # MariaDB's own refuses some, and sorts by the parts
+        return kind.with_variant(Uuid(as_uuid=kind.as_uuid, native_uuid=False), *_MYSQL)  # type: ignore[call-overload]  # of a flag not known here
     if type(kind) is LargeBinary:
         return kind.with_variant(mysql.LONGBLOB(), *_MYSQL)
     return None
