@@ -23,6 +23,7 @@ from bali.concurrency import (
     in_event_loop,
     run_blocking,
     run_in_thread,
+    serve_loop,
 )
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="")
@@ -350,6 +351,26 @@ async def test_interleaved_generators_keep_their_variables() -> None:
 
     seen = [await in_context(contexts[name], advance(name)) for name in "ababab"]
     assert seen == list("ababab")
+
+
+def test_a_thread_may_be_told_which_loop_owns_its_work() -> None:
+    loop = background_loop()
+
+    def work() -> asyncio.AbstractEventLoop:
+        serve_loop(loop)
+        return current_loop()
+
+    assert contextvars.Context().run(work) is loop
+
+
+def test_threads_and_loop_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, executor = background_loop(), concurrency._executor()
+    monkeypatch.setattr(concurrency, "_background", before)
+    monkeypatch.setattr(concurrency, "_background_lock", concurrency._background_lock)
+    concurrency._forget_threads()
+    assert concurrency._background is None
+    assert concurrency._executor() is not executor
+    executor.shutdown()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -89,8 +89,11 @@ class OwnList(BaseModel):
     text: str = ""
 
 
+ItemModel: Any = model_over(STORE)
+
+
 class ItemSchema(Item):
-    __model__ = model_over(STORE)
+    __model__ = ItemModel
 
 
 def names(record: Record | None) -> list[str]:
@@ -401,6 +404,49 @@ def test_responses_of_custom_actions(name: str, wrap: Wrap, response_names: Any)
     assert (spec.response and names(spec.response)) == response_names
 
 
+class Other:
+    """A database model with a store of its own."""
+
+    __store__ = MemoryStore(Reason)
+
+
+def test_a_database_model_as_result_means_its_schema() -> None:
+    class ItemResource(Resource):
+        schema = ItemSchema
+
+        @action()
+        def one(self) -> ItemModel: ...
+
+        @action()
+        def many(self) -> list[ItemModel]: ...  # type: ignore[empty-body]
+
+        @action()
+        def page(self) -> Page[ItemModel]: ...  # type: ignore[empty-body]
+
+        @action()
+        def maybe(self) -> ItemModel | None: ...
+
+        @action()
+        async def stream(self) -> AsyncIterator[ItemModel]:
+            yield
+
+        @action()
+        def other(self) -> Other: ...  # type: ignore[empty-body]
+
+    one, many, page, maybe, stream, other = (
+        spec_of(ItemResource, name).response_model
+        for name in ("one", "many", "page", "maybe", "stream", "other")
+    )
+    assert one is stream is ItemSchema
+    assert other is Reason
+    assert many is not None
+    assert many.model_fields["items"].annotation == list[ItemSchema]
+    assert page is not None
+    assert page.model_fields["items"].annotation == list[ItemSchema]
+    assert maybe is not None
+    assert maybe.model_fields["result"].annotation == ItemSchema | None
+
+
 def test_items_of_pages() -> None:
     for name, item in (("pages", Item), ("any_pages", Item), ("reasons", Reason)):
         response = spec_of(CustomResource, name).response
@@ -503,6 +549,9 @@ class Wrong:
     @action(detail=True)
     def key_of_many(self, pk: list[int]) -> int: ...  # type: ignore[empty-body]
 
+    @action(detail=True)
+    def key_of_choice(self, pk: int | str) -> int: ...  # type: ignore[empty-body]
+
     @action(rpc_name="No Name")
     def named_badly(self) -> int: ...  # type: ignore[empty-body]
 
@@ -551,6 +600,7 @@ class Wrong:
         ("key_without_detail", r"`pk` is the key of one item; declare .* detail=True"),
         ("key_of_no_type", r"parameter 'pk' has no type; annotate it"),
         ("key_of_many", r"'pk' is list\[int\], which no path can hold"),
+        ("key_of_choice", r"pk: type .*int.*str.* has no form on both protocols"),
         ("named_badly", r"rpc_name 'No Name' is not an identifier"),
         ("body_of_dict", r"schema_in is dict\[str, int\]; a body is a pydantic model"),
         ("body_of_root", r"schema_in is .*Roots.*; a body is a pydantic model with named fields"),

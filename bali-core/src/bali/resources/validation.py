@@ -229,11 +229,9 @@ def _wrong(field: str, reason: str, description: str) -> FieldError:
 def _path(location: tuple[int | str, ...], node: Node | None) -> str:
     path = ""
     for part in location:
-        if isinstance(node, UnionNode):
-            record = next((item.record for item in node.variants if item.tag == part), None)
-            node = record
-            if record is not None:
-                continue
+        if isinstance(node, UnionNode):  # pydantic names the variant, which the caller did not
+            node = next((item.record for item in node.variants if item.tag == part), None)
+            continue
         if isinstance(part, int):
             path = f"{path}[{part}]"
         elif part != "[key]" or isinstance(node, MapNode):  # pydantic's mark of a dict's wrong key
