@@ -290,6 +290,7 @@ class Unit:
                     "a call ended while a task or thread that it started was still inside "
                     "db.transaction(); its work is not stored"
                 )
+            _sync(session).refuse_if_spoiled()
             with mapped_errors(self.metadata):
                 await session.commit()
         finally:
@@ -302,11 +303,12 @@ class Transaction:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._own: Unit | None = None
+        self._former: Scope | None = None
         self._parent: Scope | None = None
         self._nested: AsyncSessionTransaction | None = None
 
     async def __aenter__(self) -> AsyncSession:
-        outer = self._database.scope
+        self._former = outer = self._database.scope
         if outer is None or outer.unit.is_over:
             return self._enter_own().session
         self._parent = outer
@@ -320,13 +322,13 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._database.enter(self._parent)
+        self._database.enter(self._former)
         await self._leave(error)
 
     def __enter__(self) -> None:
         if in_event_loop():
             raise RuntimeError("use `async with db.transaction():` in asynchronous code")
-        outer = self._database.scope
+        self._former = outer = self._database.scope
         if outer is None or outer.unit.is_over:
             self._enter_own()
             return
@@ -340,7 +342,7 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._database.enter(self._parent)
+        self._database.enter(self._former)
         run_blocking(self._leave(error))
 
     def _enter_own(self) -> Unit:
