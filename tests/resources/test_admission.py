@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bali.errors import DeadlineExceeded, Unavailable
+from bali.errors import ConfigurationError, DeadlineExceeded, Unavailable
 from bali.resources import Admission, Context
 
 
@@ -87,6 +87,12 @@ async def test_more_than_may_wait_are_refused_with_a_hint() -> None:
     assert caught.value.retry_after_seconds == 2.5
     admission.leave(entered)
     admission.leave(await waiting)
+
+
+@pytest.mark.parametrize("limits", [{"max_in_flight": 0}, {"max_waiting": -1}])
+def test_limits_that_let_nobody_in_are_refused(limits: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match="let nobody in"):
+        Admission(**limits)
 
 
 async def test_no_waiting_at_all() -> None:

@@ -757,6 +757,15 @@ def test_a_resource_that_offers_nothing_is_refused() -> None:
 
         def list(self) -> list[Item]: ...  # type: ignore[empty-body, override]
 
+    class Demanding(Resource):
+        schema = Item
+
+        def __init__(self) -> None: ...
+
+        @action()
+        def one(self) -> int: ...  # type: ignore[empty-body]
+
+    assert re.search(rf"Demanding {PLACE}: .*`\(request, context\)`", mistake(Demanding))
     assert re.search(f"Empty {PLACE} offers nothing", mistake(Empty))
     assert re.search(f"NoModel {PLACE} has no model; set `model", mistake(NoModel))
     assert "actions names 'get', which nothing provides" in mistake(Missing)

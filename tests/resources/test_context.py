@@ -39,6 +39,13 @@ def test_a_deadline_is_told_in_three_forms() -> None:
     assert context.deadline > datetime.datetime.now(datetime.UTC)
 
 
+def test_a_deadline_beyond_the_calendar_is_its_end() -> None:
+    context = Context.with_timeout(99_999_999 * 3600)  # the longest that grpc-timeout can say
+    assert context.deadline == datetime.datetime.max.replace(tzinfo=datetime.UTC)
+    assert Context.with_timeout(1e300).deadline == context.deadline
+    assert Context.with_timeout(float("inf")).deadline == context.deadline
+
+
 def test_a_deadline_that_has_passed_leaves_no_time() -> None:
     assert Context.with_timeout(-5).time_remaining_seconds == 0
 

@@ -274,6 +274,10 @@ async def bug() -> int:
     raise KeyError(SECRET)
 
 
+async def own_validation() -> int:
+    return Item.model_validate({"name": SECRET}).id
+
+
 async def own_timeout() -> int:
     raise TimeoutError(SECRET)
 
@@ -311,6 +315,7 @@ FAILURES: dict[str, Callable[[], Any]] = {
     for function in (
         not_found,
         bug,
+        own_validation,
         own_timeout,
         own_timeout_block,
         cancelled_task,
@@ -319,7 +324,14 @@ FAILURES: dict[str, Callable[[], Any]] = {
         grouped_bugs,
     )
 }
-BUGS = ["bug", "own_timeout", "own_timeout_block", "cancelled_task", "grouped_bugs"]
+BUGS = [
+    "bug",
+    "own_validation",
+    "own_timeout",
+    "own_timeout_block",
+    "cancelled_task",
+    "grouped_bugs",
+]
 
 
 class Tokens:

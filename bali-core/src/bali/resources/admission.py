@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import deque
 
-from bali.errors import DeadlineExceeded, Unavailable
+from bali.errors import ConfigurationError, DeadlineExceeded, Unavailable
 from bali.resources.context import Context
 
 __all__ = ["Admission"]
@@ -20,11 +20,19 @@ _SMOOTHING = 0.1
 
 
 class Admission:
-    """Room for `max_in_flight` calls at once and `max_waiting` that wait; for one event loop."""
+    """Room for `max_in_flight` calls at once and `max_waiting` that wait; for one event loop.
+
+    Raises `ConfigurationError` when there would never be room.
+    """
 
     def __init__(
         self, *, max_in_flight: int = 128, max_waiting: int = 512, retry_after_seconds: float = 1.0
     ) -> None:
+        if max_in_flight < 1 or max_waiting < 0:
+            raise ConfigurationError(
+                f"max_in_flight={max_in_flight} and max_waiting={max_waiting} let nobody in; allow "
+                "at least 1 call in flight and 0 that wait"
+            )
         self.max_in_flight = max_in_flight
         self.max_waiting = max_waiting
         self.retry_after_seconds = retry_after_seconds

@@ -95,6 +95,13 @@ class _ResourceReader:
                 f"{self.place}: model {model!r} is no database model; derive it from `db.Model` or "
                 "`db.BaseModel`"
             )
+        try:
+            inspect.signature(self.resource.__init__).bind(None, None, None)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"{self.place}: every call makes an object of it with `(request, context)`, which "
+                f"its __init__ does not take ({error})"
+            ) from error
         if issubclass(self.resource, ModelResource) and self.store is None:
             raise ConfigurationError(f"{self.place} has no model; set `model = ...`")
         for name in (self.owner.singular, self.owner.plural):

@@ -65,11 +65,17 @@ class Context:
 
     @property
     def deadline(self) -> datetime.datetime | None:
-        """When the caller stops waiting, as an aware time in UTC; None for never."""
+        """When the caller stops waiting, as an aware time in UTC; None for never.
+
+        The last moment of the year 9999 for a caller who would wait longer than that.
+        """
         remaining = self.time_remaining_seconds
         if remaining is None:
             return None
-        return datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=remaining)
+        try:
+            return datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=remaining)
+        except OverflowError:
+            return datetime.datetime.max.replace(tzinfo=datetime.UTC)
 
     @property
     def time_remaining_seconds(self) -> float | None:
