@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.rpc import error_details_pb2
 
 from tests.foreign.conftest import Example
 
@@ -149,7 +150,7 @@ def test_buf_finds_the_services_by_reflection(example: Example) -> None:
 
 
 def test_the_stubs_of_protoc(example: Example, tmp_path: Path) -> None:
-    include = Path(str(files("google.rpc"))).parents[1]
+    include = Path(error_details_pb2.__file__).parents[2]
     well_known = Path(str(files("grpc_tools"))) / "_proto"
     run(
         sys.executable, "-m", "grpc_tools.protoc", f"-I{example.proto.parent}", f"-I{include}",

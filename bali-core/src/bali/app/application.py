@@ -129,7 +129,13 @@ class Bali(FastAPI):
         for resource in resources:
             self._refuse_when_running(f"register({getattr(resource, '__name__', resource)})")
             spec = self._collector.collect(resource)
-            self.include_router(resource_router(spec, lambda: self.pipeline))
+            self.include_router(
+                resource_router(
+                    spec,
+                    lambda: self.pipeline,
+                    max_json_depth=self.configuration.max_json_depth,
+                )
+            )
 
     def add_servicer(self, servicer: Any, add_to_server: AddToServer | None = None) -> None:
         """Mount a hand-written gRPC servicer, sync or async, on the same server and port.

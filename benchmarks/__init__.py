@@ -1,0 +1,1 @@
+"""Measurements: ratios of services on the same machine, in the same run."""

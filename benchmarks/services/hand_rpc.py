@@ -1,0 +1,61 @@
+"""gRPC by hand: grpc.aio, protoc's stubs, an ORM session per call."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import grpc
+import uvloop
+from sqlalchemy import select
+
+from benchmarks.services.table import User, new_sessions
+
+sys.path.insert(0, os.environ.get("BENCH_STUBS", "."))
+pb2: Any = importlib.import_module("bench_pb2")
+pb2_grpc: Any = importlib.import_module("bench_pb2_grpc")
+sessions = new_sessions()
+
+
+def to_message(user: User) -> Any:
+    """Return the message of a user."""
+    message = pb2.User(id=user.id, is_active=user.is_active, username=user.username, age=user.age)
+    message.created_time.FromDatetime(user.created_time)
+    message.updated_time.FromDatetime(user.updated_time)
+    return message
+
+
+class BenchService(pb2_grpc.BenchServiceServicer):  # type: ignore[misc]  # made by protoc
+    """The service."""
+
+    async def GetUser(self, request: Any, context: Any) -> Any:
+        """Return one user."""
+        async with sessions() as session:
+            user = await session.get(User, request.id)
+        if user is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such user")
+        return to_message(user)  # type: ignore[arg-type]  # `abort` does not return
+
+    async def ListUsers(self, request: Any, context: Any) -> Any:
+        """Return one page of users."""
+        del context
+        size = request.page_size or 50
+        async with sessions() as session:
+            statement = select(User).order_by(User.id).limit(size + 1)
+            users = list((await session.scalars(statement)).all())
+        token = str(users[size - 1].id) if len(users) > size else ""
+        items = [to_message(user) for user in users[:size]]
+        return pb2.ListUsersResponse(items=items, next_page_token=token)
+
+
+async def main(port: int) -> None:
+    """Serve until killed."""
+    server = grpc.aio.server()
+    pb2_grpc.add_BenchServiceServicer_to_server(BenchService(), server)
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[2])))

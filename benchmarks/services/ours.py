@@ -1,0 +1,30 @@
+"""The service on bali: a model, a resource, an app."""
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bali import Bali, ModelResource, db
+from benchmarks.services.table import DATABASE_URL, POOL_SIZE
+
+db.connect(DATABASE_URL, pool_size=POOL_SIZE, max_overflow=0)
+
+
+class User(db.BaseModel):
+    """The rows that every service answers with."""
+
+    __tablename__ = "bench_users"
+
+    username: Mapped[str] = mapped_column(String(50))
+    age: Mapped[int | None]
+
+
+class UserResource(ModelResource):
+    """The resource over them."""
+
+    model = User
+
+
+app = Bali(title="bench", resources=[UserResource])
+
+if __name__ == "__main__":
+    app.start()
