@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sqlite3
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -82,6 +84,8 @@ def make_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
         defaults = {"poolclass": StaticPool}
     elif backend == "sqlite":
         defaults["poolclass"] = AsyncAdaptedQueuePool
+    if driver == "aiosqlite":
+        arguments = {"async_creator_fn": _connect_sqlite}
     elif driver == "asyncpg":
         arguments = {"server_settings": {"timezone": "UTC"}, "timeout": _CONNECT_SECONDS}
     elif driver == "asyncmy":
@@ -106,6 +110,18 @@ def make_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "savepoint", _begin_before_savepoint)
     return engine
+
+
+async def _connect_sqlite(*args: Any, **options: Any) -> aiosqlite.Connection:
+    """Connect, and leave no thread behind that would speak to a closed loop if that fails."""
+    connection = aiosqlite.connect(*args, **options)
+    thread = connection._thread  # noqa: SLF001 - there is no public way to it
+    thread.daemon = True
+    try:
+        return await connection
+    except BaseException:
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, thread.join))
+        raise
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -46,10 +46,10 @@ _BAD_VALUE_ERRORS = (OverflowError, ValueError, LookupError, ArithmeticError)
 
 _COLUMNS = (
     re.compile(r"(?:UNIQUE|NOT NULL) constraint failed: (.+)\Z"),  # SQLite: table.column, ...
-    re.compile(r"^DETAIL: +Key \(([^)]+)\)=", re.MULTILINE),  # PostgreSQL
     re.compile(r"(?:Column|Field|for column) '([^']+)'"),  # MariaDB
     re.compile(r"for column (?:`[^`]+`\.)*`([^`]+)`"),  # MariaDB
 )
+_POSTGRES_KEY = re.compile(r"\(([^()]+)\)=\(")  # in its detail, whatever the language
 _MARIADB_KEY = re.compile(r"for key '([^']+)'\W*\Z")
 
 
@@ -192,8 +192,11 @@ def _column_names(error: exc.DBAPIError, metadata: MetaData | None) -> Sequence[
         constraint = getattr(cause, "constraint_name", None)
         if isinstance(constraint, str):
             found = _constrained(metadata, table, constraint)
-            if found:
+            match = _POSTGRES_KEY.search(str(getattr(cause, "detail", None)))
+            if found or match is None:
                 return found
+            names = [name.strip(' "') for name in match[1].split(",")]
+            return _attributes(metadata, table, names)
     text = str(error.orig)
     key = _MARIADB_KEY.search(text)
     if key:
@@ -204,7 +207,7 @@ def _column_names(error: exc.DBAPIError, metadata: MetaData | None) -> Sequence[
         match = pattern.search(text)
         if match:
             names = [name.strip(' "`') for name in match[1].split(",")]
-            table = table or (names[0].rpartition(".")[0] or None)
+            table = table or names[0].rpartition(".")[0] or _table_in(error.statement)
             return _attributes(metadata, table, [name.rpartition(".")[2] for name in names])
     return []
 

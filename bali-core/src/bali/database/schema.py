@@ -17,7 +17,9 @@ __all__ = ["ModelSchema", "is_read_only", "model_to_schema"]
 class ModelSchema(BaseModel):
     """The base of schemas made from models; `__model__` is the model."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_serialization_defaults_required=True
+    )
 
     __model__: ClassVar[Any] = None
 

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from bali.concurrency import run_in_thread
+from bali.database import AsyncQuery, Database, SyncQuery
+from bali.errors import NotFound, ValidationFailed
+from tests.database.catalog import Author, Book
+
+
+@pytest.fixture
+async def people(catalog: Database) -> Database:
+    async with catalog.unit():
+        for name, age in (("Ann", 30), ("Bob", 20), ("Cid", None)):
+            author = await Author.aio.create(name=name, age=age)
+            await Book.aio.create(author_id=author.id, title=f"by {name}")
+    return catalog
+
+
+async def test_steps_refine_a_query(people: Database) -> None:
+    query = Author.aio.query(age__gte=10)
+    assert isinstance(query, AsyncQuery)
+    assert [item.name for item in await query.order_by("-name")] == ["Bob", "Ann"]
+    assert [item.name for item in await query.filter(Author.age > 25)] == ["Ann"]
+    assert [item.name for item in await query.filter(name__startswith="B").all()] == ["Bob"]
+    assert [item.name for item in await query.order_by(Author.age.desc()).limit(1)] == ["Ann"]
+    assert (await query.order_by("age").first()).name == "Bob"
+    assert (await query.first()).name == "Ann"
+    assert await query.count() == 2
+    assert await query.limit(1).count() == 1
+    assert await query.exists()
+    assert not await query.filter_by(name="Cid").exists()
+
+
+async def test_one_is_the_only_one(people: Database) -> None:
+    assert (await Author.aio.query(name="Ann").one()).age == 30
+    with pytest.raises(NotFound):
+        await Author.aio.query(name="nobody").one()
+    with pytest.raises(ValueError, match="more than one Author"):
+        await Author.aio.query().one()
+
+
+async def test_sqlalchemy_s_steps_are_there(people: Database) -> None:
+    query = Author.aio.query().join(Author.books).where(Book.title == "by Bob")
+    assert [item.name for item in await query.with_for_update()] == ["Bob"]
+    assert "JOIN" in str(query.statement)
+    assert query.columns_clause_froms
+    with pytest.raises(AttributeError):
+        _ = query.no_such_step
+    with pytest.raises(AttributeError):
+        _ = query._private
+
+
+async def test_an_ordering_is_checked(people: Database) -> None:
+    with pytest.raises(ValidationFailed):
+        Author.aio.query().order_by("nobody")
+
+
+async def test_blocking_queries_are_the_same(people: Database) -> None:
+    def action() -> None:
+        query = Author.io.query(age__gte=10)
+        assert isinstance(query, SyncQuery)
+        assert [item.name for item in query.order_by("age")] == ["Bob", "Ann"]
+        assert len(query.all()) == query.count() == 2
+        assert query.exists()
+        assert query.first().name == "Ann"
+        assert query.filter(name="Bob").one().age == 20
+
+    await run_in_thread(action)
