@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import files
 from pathlib import Path
 
-import grpc_tools.protoc  # type: ignore[import-untyped]  # the package ships no types
+import grpc_tools.protoc
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    computed_field,
     field_validator,
     model_validator,
 )
@@ -347,6 +348,25 @@ async def test_output_only_fields_cannot_be_set_by_their_attribute(store: Memory
     assert await wrong_fields(spans(store), "update", id=1, span={"id": 7}) == [
         ("id", "UNKNOWN_FIELD")
     ]
+
+
+class Labelled(BaseModel):
+    id: int = Field(json_schema_extra={"readOnly": True})
+    name: str
+
+    @computed_field(alias="theLabel")
+    def label(self) -> str:
+        return f"{self.id} {self.name}"
+
+
+async def test_computed_fields_are_output_only() -> None:
+    resource = resource_over(MemoryStore(Labelled), name="span")
+    item = await call(resource, "create", span={"name": "a", "theLabel": "sent back"})
+    assert item.label == "1 a"
+    await call(resource, "update", id=1, span={"name": "b", "theLabel": "sent back"})
+    assert await wrong_fields(
+        resource, "update", id=1, span={"name": "c"}, update_mask=["theLabel"]
+    ) == [("update_mask", "OUTPUT_ONLY")]
 
 
 async def test_a_custom_body_needs_no_output_only_field() -> None:

@@ -151,8 +151,9 @@ def wire_names(model: type[BaseModel]) -> dict[str, str]:
 
 
 def output_only_names(schema: type[BaseModel]) -> frozenset[str]:
-    """Return the wire names of the fields that only the service sets (`readOnly`)."""
-    return frozenset(
+    """Return the wire names of the fields that only the service sets (`readOnly`, computed)."""
+    computed = schema.model_computed_fields.items()
+    return frozenset(info.alias or name for name, info in computed) | frozenset(
         wire
         for wire, name in wire_names(schema).items()
         if _is_output_only(schema.model_fields[name])

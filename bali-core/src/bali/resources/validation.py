@@ -131,12 +131,12 @@ class Validator:
         names = self._body.names
         for path in mask:
             shown = path[:MAX_NAME_LENGTH]
-            if path not in names:
-                text = f"update_mask has no field {shown!r}"
-                errors.append(_wrong("update_mask", "UNKNOWN_FIELD", text))
-            elif path in self._body.output_only:
+            if path in self._body.output_only:
                 text = f"{shown!r} is set by the service"
                 errors.append(_wrong("update_mask", "OUTPUT_ONLY", text))
+            elif path not in names:
+                text = f"update_mask has no field {shown!r}"
+                errors.append(_wrong("update_mask", "UNKNOWN_FIELD", text))
         allowed = names.keys() - self._body.output_only
         return {path: body.get(path) for path in mask if path in allowed}
 
@@ -159,7 +159,8 @@ class _Part:
 
     def accepts(self, name: str) -> bool:
         """Tell whether a field of this name may be sent."""
-        return self._is_open or name in self.names or name in self.former
+        known = name in self.names or name in self.former or name in self.output_only
+        return self._is_open or known
 
     def value(self, validated: BaseModel | None, name: str) -> Any:
         """Return the value of a field by its wire name."""
