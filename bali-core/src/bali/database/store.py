@@ -13,6 +13,7 @@ from bali.database.columns import integer_range, python_type
 from bali.database.filters import filter_types, get_filters_expr
 from bali.database.managers import load_what_the_database_set, store_object
 from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_after
+from bali.database.reads import ReadPlan, is_plain
 from bali.database.schema import model_to_schema
 from bali.database.tokens import decode_token, encode_token, invalid_token
 from bali.database.unit import Unit
@@ -73,6 +74,10 @@ class ModelStore:
         """Open a unit of work on the model's database."""
         unit: Unit = self.database.unit()
         return unit
+
+    def read_plan(self, schema: type[BaseModel]) -> ReadPlan | None:
+        """Return the way to read items as objects of `schema` without the ORM, None without one."""
+        return ReadPlan(self, schema) if is_plain(self.model, schema) else None
 
     async def list(self, query: ListQuery) -> Page[Any]:
         """Return one page."""
@@ -154,19 +159,23 @@ class ModelStore:
     ) -> Any:
         """Return an item; `lock` (options of FOR UPDATE) keeps others from changing it."""
         item = None
-        if self._may_exist(key):
+        if self.may_exist(key):
             if lock is not None and self.database.backend == "sqlite":
                 await _lock_sqlite(session)
             item = await session.get(self.model, key, with_for_update=lock)
         if item is None:
-            raise NotFound(
-                f"There is no {self.model.__name__} with the {self.key_name} {str(key)[:80]}",
-                resource_type=self.model.__name__,
-                resource_name=f"{self.model.__tablename__}/{key}",
-            )
+            raise self.missing(key)
         return item
 
-    def _may_exist(self, key: Any) -> bool:
+    def missing(self, key: Any) -> NotFound:
+        """Return the error for a key without an item."""
+        return NotFound(
+            f"There is no {self.model.__name__} with the {self.key_name} {str(key)[:80]}",
+            resource_type=self.model.__name__,
+            resource_name=f"{self.model.__tablename__}/{key}",
+        )
+
+    def may_exist(self, key: Any) -> bool:
         """Tell whether the key's column could hold a value; drivers refuse what it cannot."""
         if not isinstance(key, int):
             return True

@@ -21,6 +21,7 @@ from bali.errors import BaliError, DeadlineExceeded, Internal
 from bali.resources.admission import Admission
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
 from bali.resources.permissions import authorize
+from bali.resources.reading import Read, read_of
 from bali.resources.results import result_of
 from bali.resources.spec import ActionSpec
 from bali.resources.store import UnitFactory
@@ -53,10 +54,14 @@ class Pipeline:
         self.admission = admission or Admission()
         self.stream_admission = stream_admission or Admission(max_in_flight=1000, max_waiting=0)
         self._validators: dict[ActionSpec, Validator] = {}
+        self._reads: dict[ActionSpec, Read] = {}
 
     def prepare(self, spec: ActionSpec) -> None:
         """Build at start what calls of this action need."""
         self._validators[spec] = Validator(spec)
+        read = read_of(spec)
+        if read is not None:
+            self._reads[spec] = read
 
     async def run(self, call: Call) -> BaseModel | None:
         """Answer a call: an object of `spec.response_model`, None for an empty response.
@@ -71,8 +76,12 @@ class Pipeline:
             entered = await self.admission.enter(context)
             try:
                 async with asyncio.timeout(context.time_remaining_seconds) as timeout:
-                    resource, keywords = await self._admit(call)
+                    keywords = await self._admit(call)
+                    read = self._reads.get(call.spec)
+                    if read is not None and (found := await read(keywords)) is not None:
+                        return found
                     async with _open(self.units):
+                        resource = call.spec.resource(None, context)
                         value = await _invoke(call.spec, resource, keywords)
                         return result_of(call.spec, value)
             finally:
@@ -118,7 +127,8 @@ class Pipeline:
     async def _results(self, call: Call) -> AsyncGenerator[BaseModel | None, None]:
         entered = await self.stream_admission.enter(call.context)
         try:
-            resource, keywords = await self._admit(call)
+            keywords = await self._admit(call)
+            resource = call.spec.resource(None, call.context)
             async with (
                 _open(self.units),
                 aclosing(items_of(call.spec, resource, keywords)) as items,
@@ -128,15 +138,14 @@ class Pipeline:
         finally:
             self.stream_admission.leave(entered)
 
-    async def _admit(self, call: Call) -> tuple[Any, Mapping[str, Any]]:
+    async def _admit(self, call: Call) -> Mapping[str, Any]:
         spec, context = call.spec, call.context
         context.operation = spec.operation
         if self.authenticator is not None and context.principal is None:
             context.principal = await self.authenticator.authenticate(context)
         if spec.permissions:
             await authorize(spec.permissions, context)
-        keywords = self._validator(spec).keywords(call.arguments)
-        return spec.resource(None, context), keywords
+        return self._validator(spec).keywords(call.arguments)
 
     def _validator(self, spec: ActionSpec) -> Validator:
         validator = self._validators.get(spec)

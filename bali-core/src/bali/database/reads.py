@@ -1,0 +1,155 @@
+"""Read plans: the generic get and list without an ORM session.
+
+What a get or a list of plain columns will need is known when the service starts, so the statement
+is built once, its rows become objects of the schema without a detour over model objects, and on
+PostgreSQL it is the only thing sent. The result is the one that the ORM gives: column types convert
+values in the same way, and a test compares both over every column type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Integer, Select, bindparam, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from bali.database.columns import columns_of
+from bali.database.failures import mapped_errors
+from bali.database.filters import get_filters_expr
+from bali.database.ordering import Term, order_by_clauses, ordering_of
+from bali.database.schema import ModelSchema
+from bali.database.tokens import encode_token
+from bali.resources import ListQuery, Page
+
+__all__ = ["ReadPlan", "is_plain"]
+
+_MAX_STATEMENTS = 64
+
+
+def is_plain(model: type[Any], schema: type[BaseModel] | None) -> bool:
+    """Tell whether a schema is the columns of a model and nothing else.
+
+    Models that are loaded in a way of their own (inheritance, events that see loaded objects) and
+    schemas with code of their own take the ORM's path.
+    """
+    mapper: Any = model.__mapper__
+    if schema is None or schema.__bases__ != (ModelSchema,) or mapper.polymorphic_on is not None:
+        return False
+    listens = bool(mapper.class_manager.dispatch.load)
+    is_own = getattr(schema, "__model__", None) is model and mapper.inherits is None
+    return bool(is_own and not listens and schema.model_fields.keys() <= columns_of(model).keys())
+
+
+class ReadPlan:
+    """Get and list of one model as objects of one schema; built once, for every loop and thread."""
+
+    def __init__(self, store: Any, schema: type[BaseModel]) -> None:
+        self._store = store
+        self._model = store.model
+        self._database = store.database
+        self._names = tuple(schema.model_fields)
+        self._columns = tuple(columns_of(self._model)[name] for name in self._names)
+        self._make = _maker(schema, self._names)
+        key = self._model.__mapper__.primary_key[0]
+        self._get = select(*self._columns).where(key == bindparam("key", type_=key.type))
+        self._lists: dict[str, tuple[tuple[Term, ...], Select[Any]]] = {}
+        self._engines: dict[int, tuple[AsyncEngine, AsyncEngine]] = {}
+
+    async def get(self, key: Any) -> BaseModel:
+        """Return the item with this key; raise `NotFound` when there is none."""
+        row = None
+        if self._store.may_exist(key):
+            rows = await self._rows(self._get, {"key": key})
+            row = rows[0] if rows else None
+        if row is None:
+            raise self._store.missing(key)
+        return self._make(row)
+
+    async def list(self, query: ListQuery) -> Page[BaseModel]:
+        """Return one page, of a query without a page token and a total."""
+        terms, statement = self._list(query.order_by)
+        if query.filters:
+            statement = statement.where(*get_filters_expr(self._model, **query.filters))
+        limits = {"limit": query.page_size + 1, "offset": query.skip}
+        rows = await self._rows(statement, limits)
+        token = ""
+        items = [self._make(row) for row in rows[: query.page_size]]
+        if len(rows) > query.page_size:
+            last = _Row(dict(zip(self._names, rows[query.page_size - 1], strict=True)))
+            secret = self._database.page_token_secret
+            token = encode_token(terms, last, self._store.key_name, query.filters, secret)
+        return Page(items=items, next_page_token=token)
+
+    def serves(self, query: ListQuery) -> bool:
+        """Tell whether `list` can answer a query; the store answers the others."""
+        if query.page_token or query.with_total:
+            return False
+        return all(term.name in self._names for term in self._list(query.order_by)[0])
+
+    def _list(self, order_by: str) -> tuple[tuple[Term, ...], Select[Any]]:
+        known = self._lists.get(order_by)
+        if known is None:
+            terms = ordering_of(self._model, order_by)
+            statement = (
+                select(*self._columns)
+                .order_by(*order_by_clauses(terms, self._database.backend))
+                .limit(bindparam("limit", type_=Integer))
+                .offset(bindparam("offset", type_=Integer))
+            )
+            known = terms, statement
+            if len(self._lists) < _MAX_STATEMENTS:
+                self._lists[order_by] = known
+        return known
+
+    async def _rows(self, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+        with mapped_errors(self._database.metadata):
+            try:
+                return await self._execute(statement, values)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+            # The connection had gone stale in the pool, and with it all others of its age.
+            return await self._execute(statement, values)
+
+    async def _execute(self, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+        connection: AsyncConnection
+        async with self._engine().connect() as connection:
+            return (await connection.execute(statement, values)).fetchall()
+
+    def _engine(self) -> AsyncEngine:
+        """Return the engine that reads without a transaction, where that saves round trips."""
+        engine: AsyncEngine = self._database.engine
+        known = self._engines.get(id(engine))
+        if known is None or known[0] is not engine:
+            reading = engine
+            if engine.dialect.name == "postgresql":
+                reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._engines.clear()
+            known = self._engines[id(engine)] = (engine, reading)
+        return known[1]
+
+
+class _Row:
+    """A row with attributes, for what takes model objects."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(values)
+
+
+def _maker(schema: type[BaseModel], names: tuple[str, ...]) -> Callable[[Any], BaseModel]:
+    """Return what makes objects of a schema from rows, whose values need no validation."""
+    set_attribute = object.__setattr__
+    fields = set(names)
+
+    def make(row: Any) -> BaseModel:
+        item = schema.__new__(schema)
+        set_attribute(item, "__dict__", dict(zip(names, row, strict=True)))
+        set_attribute(item, "__pydantic_fields_set__", fields.copy())
+        set_attribute(item, "__pydantic_extra__", None)
+        set_attribute(item, "__pydantic_private__", None)
+        return item
+
+    return make

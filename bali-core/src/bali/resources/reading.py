@@ -1,0 +1,72 @@
+"""The short way of the generic get and list: from the store to the response, without a stop."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, get_args
+
+from pydantic import BaseModel
+
+from bali.resources.resource import Resource
+from bali.resources.spec import ActionSpec, Kind
+from bali.resources.store import ReadPlan
+from bali.schemas import Scalar, ScalarKind, records_of
+
+__all__ = ["Read", "read_of"]
+
+#: Answers a call with its keyword arguments; None when the action itself has to.
+Read: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[BaseModel | None]]
+
+#: What a store may hold and no protocol carries (NaN): such values go the long way, and are found.
+_UNCHECKED = frozenset({ScalarKind.FLOAT, ScalarKind.ANY, ScalarKind.TIME, ScalarKind.TIMEDELTA})
+
+
+def read_of(spec: ActionSpec) -> Read | None:
+    """Return the short way of an action; None when it has code of its own, or its store no plan."""
+    if spec.kind not in (Kind.GET, Kind.LIST) or not _is_generic(spec):
+        return None
+    store = spec.resource.find_store()
+    schema = spec.response_model
+    if schema is not None and spec.kind is Kind.LIST:
+        schema = get_args(schema.model_fields["items"].annotation)[0]
+    if store is None or schema is None or spec.response is None:
+        return None
+    plan = store.read_plan(schema)
+    if plan is None or any(_needs_check(field.node) for record in records_of(spec.response)
+                           for field in record.fields):  # fmt: skip
+        return None
+    return _get(spec, plan) if spec.kind is Kind.GET else _list(spec, plan)
+
+
+def _get(spec: ActionSpec, plan: ReadPlan) -> Read:
+    name = str(spec.keyword_of_id)
+
+    async def get(keywords: Mapping[str, Any]) -> BaseModel | None:
+        return await plan.get(keywords[name])
+
+    return get
+
+
+def _list(spec: ActionSpec, plan: ReadPlan) -> Read:
+    name, response = str(spec.keyword_of_body), spec.response_model
+
+    async def read(keywords: Mapping[str, Any]) -> BaseModel | None:
+        query = keywords[name].query()
+        if response is None or not plan.serves(query):
+            return None
+        page = await plan.list(query)
+        return response.model_construct(
+            items=page.items, next_page_token=page.next_page_token, total=page.total
+        )
+
+    return read
+
+
+def _is_generic(spec: ActionSpec) -> bool:
+    own = inspect.getattr_static(spec.resource, spec.function_name)
+    return own is inspect.getattr_static(Resource, spec.function_name)
+
+
+def _needs_check(node: Any) -> bool:
+    return isinstance(node, Scalar) and node.kind in _UNCHECKED
