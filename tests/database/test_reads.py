@@ -1,0 +1,212 @@
+"""Read plans give what the ORM gives, in one statement."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from sqlalchemy import JSON, Numeric, String, event
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bali import Database, NotFound, model_to_schema
+from bali.database.reads import is_plain
+from bali.resources import Call, Collector, Context, ListQuery, ModelResource, Pipeline
+from tests.behaviour.service import Size
+
+db = Database()
+
+
+class Sample(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
+    """A row with every kind of column."""
+
+    __tablename__ = "read_samples"
+
+    text: Mapped[str] = mapped_column(String(40))
+    number: Mapped[int | None]
+    real: Mapped[float | None]
+    money: Mapped[decimal.Decimal | None] = mapped_column(Numeric(12, 4))
+    size: Mapped[Size | None]
+    moment: Mapped[datetime.datetime | None]
+    day: Mapped[datetime.date | None]
+    clock: Mapped[datetime.time | None]
+    span: Mapped[datetime.timedelta | None]
+    key: Mapped[uuid.UUID | None]
+    raw: Mapped[bytes | None]
+    data: Mapped[Any | None] = mapped_column(JSON)
+
+
+class Plain(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
+    """A row of the kind that the short way is for."""
+
+    __tablename__ = "read_plains"
+
+    name: Mapped[str] = mapped_column(String(40))
+    age: Mapped[int | None]
+
+
+class PlainResource(ModelResource):
+    """The generic actions over it."""
+
+    model = Plain
+    filters = ("age__gte",)
+
+
+class ChangedResource(ModelResource):
+    """The same with an action of its own."""
+
+    model = Plain
+
+    async def get(self, pk: Any) -> Any:
+        """Change what is answered, and not what is stored."""
+        item = await super().get(pk)
+        return Plain(**{**item.to_dict(), "name": "changed"})
+
+
+@pytest.fixture
+async def samples(url: str) -> AsyncIterator[None]:
+    db.connect(url)
+    await db.create_all()
+    yield
+    await db.drop_all()
+    await db.close()
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Collect the statements that reach the database."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+
+    engine = db.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def pipeline_of(resource: type[ModelResource]) -> tuple[Pipeline, Any]:
+    spec = Collector().collect(resource)
+    pipeline = Pipeline(units=[db.unit])
+    for action in spec.actions:
+        pipeline.prepare(action)
+    return pipeline, spec
+
+
+async def call(pipeline: Pipeline, spec: Any, name: str, **arguments: Any) -> Any:
+    action = spec.action(name)
+    return await pipeline.run(Call(spec=action, arguments=arguments, context=Context()))
+
+
+@pytest.mark.usefixtures("samples")
+async def test_every_column_type_is_read_as_the_orm_reads_it() -> None:
+    moment = datetime.datetime.fromisoformat("2026-01-02T03:04:05.678901+02:00")
+    full = await Sample.aio.create(
+        text="żółw ' \\", number=-5, real=0.1, money=decimal.Decimal("12.3400"), size=Size.LARGE,
+        moment=moment, day=datetime.date(2024, 2, 29), clock=datetime.time(1, 2, 3, 4),
+        span=-datetime.timedelta(days=1, microseconds=7), key=uuid.uuid4(), raw=b"\x00\xff",
+        data={"a": [1, None, "x"]},
+    )  # fmt: skip
+    empty = await Sample.aio.create(text="")
+    schema = model_to_schema(Sample)
+    plan = Sample.__store__.read_plan(schema)
+    assert plan is not None
+    for item in (full, empty):
+        stored = await Sample.aio.get(item.id)
+        expected = schema.model_validate(stored, from_attributes=True)
+        found = await plan.get(item.id)
+        assert found == expected
+        assert repr(found) == repr(expected)
+        assert found.model_fields_set == expected.model_fields_set
+    page = await plan.list(ListQuery(page_size=10))
+    assert [item.model_dump() for item in page.items] == [
+        schema.model_validate(item, from_attributes=True).model_dump()
+        for item in (await Sample.__store__.list(ListQuery(page_size=10))).items
+    ]
+
+
+@pytest.mark.usefixtures("samples")
+async def test_pages_go_on_where_a_plan_stopped() -> None:
+    async with db.unit():
+        for n in range(7):
+            await Plain.aio.create(name=f"n{n}", age=n % 3 or None)
+    pipeline, spec = pipeline_of(PlainResource)
+    for order_by in ("", "age desc", "age, name desc"):
+        seen, token = [], ""
+        while True:
+            page = await call(
+                pipeline, spec, "list", order_by=order_by, page_size=3, page_token=token
+            )
+            seen += [item.id for item in page.items]
+            token = page.next_page_token
+            if not token:
+                break
+        whole = await call(pipeline, spec, "list", order_by=order_by)
+        assert seen == [item.id for item in whole.items]
+        assert len(set(seen)) == 7
+    filtered = await call(pipeline, spec, "list", age__gte=2, skip=1)
+    assert [item.age for item in filtered.items] == [2]
+    assert (await call(pipeline, spec, "list", with_total=True, page_size=1)).total == 7
+
+
+@pytest.mark.usefixtures("samples")
+async def test_a_get_and_a_list_are_one_statement_each() -> None:
+    item = await Plain.aio.create(name="one")
+    pipeline, spec = pipeline_of(PlainResource)
+    for name, arguments in (("get", {"id": item.id}), ("list", {"page_size": 20})):
+        with statements() as seen:
+            await call(pipeline, spec, name, **arguments)
+        assert len(seen) == 1
+        assert seen[0].startswith("SELECT")
+
+
+@pytest.mark.usefixtures("samples")
+async def test_a_missing_key_is_not_found() -> None:
+    pipeline, spec = pipeline_of(PlainResource)
+    for key in (987654321, 2**40):
+        with pytest.raises(NotFound, match=r"There is no Plain with the id"):
+            await call(pipeline, spec, "get", id=key)
+
+
+@pytest.mark.usefixtures("samples")
+async def test_an_action_of_its_own_is_heard() -> None:
+    item = await Plain.aio.create(name="one")
+    pipeline, spec = pipeline_of(ChangedResource)
+    assert (await call(pipeline, spec, "get", id=item.id)).name == "changed"
+
+
+def test_a_schema_with_code_of_its_own_takes_the_long_way() -> None:
+    schema = model_to_schema(Plain)
+
+    class Own(schema):  # type: ignore[valid-type, misc]  # made at run time
+        def shout(self) -> str:
+            return str(self.name).upper()
+
+    class Other(BaseModel):
+        id: int
+
+    assert is_plain(Plain, schema)
+    assert not is_plain(Plain, Own)
+    assert not is_plain(Plain, Other)
+    assert not is_plain(Sample, schema)
+    assert not is_plain(Plain, None)
+
+
+def test_a_model_that_listens_to_loading_takes_the_long_way() -> None:
+    class Heard(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
+        __tablename__ = "read_heard"
+
+    schema = model_to_schema(Heard)
+    assert is_plain(Heard, schema)
+
+    def loaded(_item: Any, _context: Any) -> None:
+        """Look at an object."""
+
+    event.listen(Heard, "load", loaded)
+    assert not is_plain(Heard, schema)
