@@ -43,5 +43,7 @@ async def catalog(url: str) -> AsyncIterator[Database]:
     db.connect(url)
     await db.create_all()
     yield db
-    await db.drop_all()
+    async with db.engine.begin() as connection:
+        for table in reversed(db.metadata.sorted_tables):
+            await connection.execute(table.delete())
     await db.close()

@@ -23,8 +23,8 @@ from tests.database.catalog import Author, db
 class TestTheAddress:
     def test_nothing_happens_before_it_is_needed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DATABASE_URL", "nonsense")
+        assert not Database().is_used
         database = Database()
-        assert not database.is_used
         database.connect("sqlite://")
         assert database.is_used
         assert Database("sqlite://").is_used
@@ -195,9 +195,8 @@ class TestTables:
             await Author.aio.count()
         await db.close()
 
+    @pytest.mark.parametrize("backend", ["sqlite", "postgresql", "mariadb"], indirect=True)
     async def test_several_processes_make_them_at_once(self, url: str) -> None:
-        if url == "sqlite://":
-            pytest.skip("is of one process")
         databases = [Database(url) for _ in range(4)]
         for database in databases:
 

@@ -3,29 +3,34 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.engine import Dialect
 
 from bali.database.expressions import folded_match, literal_pattern, text_match
 from tests.database.catalog import Author
+
+SQLITE: Dialect = sqlite.dialect()
+POSTGRES: Dialect = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+MYSQL: Dialect = mysql.dialect()
 
 
 @pytest.mark.parametrize(
     ("dialect", "sensitive", "folded"),
     [
-        (sqlite.dialect(), "catalog_authors.name GLOB ?", "bali_lower(catalog_authors.name) LIKE"),
+        (SQLITE, "catalog_authors.name GLOB ?", "bali_lower(catalog_authors.name) LIKE"),
         (
-            postgresql.dialect(paramstyle="named"),
-            "catalog_authors.name LIKE :",
-            "lower(catalog_authors.name) LIKE lower(:",
+            POSTGRES,
+            "catalog_authors.name LIKE $1",
+            "lower(catalog_authors.name) LIKE lower($1",
         ),
-        (mysql.dialect(), "catalog_authors.name LIKE %s ESCAPE '/'", "lower(catalog_authors.name)"),
+        (MYSQL, "catalog_authors.name LIKE %s ESCAPE '/'", "lower(catalog_authors.name)"),
     ],
 )
-def test_each_database_has_its_form(dialect: object, sensitive: str, folded: str) -> None:
+def test_each_database_has_its_form(dialect: Dialect, sensitive: str, folded: str) -> None:
     for condition, wanted in (
         (text_match(Author.name, "a%"), sensitive),
         (folded_match(Author.name, "a%"), folded),
     ):
-        statement = select(Author.id).where(condition).compile(dialect=dialect)  # type: ignore[arg-type]
+        statement = select(Author.id).where(condition).compile(dialect=dialect)
         assert wanted in str(statement)
         assert "a%" not in str(statement)
 

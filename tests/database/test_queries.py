@@ -24,8 +24,10 @@ async def test_steps_refine_a_query(people: Database) -> None:
     assert [item.name for item in await query.filter(Author.age > 25)] == ["Ann"]
     assert [item.name for item in await query.filter(name__startswith="B").all()] == ["Bob"]
     assert [item.name for item in await query.order_by(Author.age.desc()).limit(1)] == ["Ann"]
-    assert (await query.order_by("age").first()).name == "Bob"
-    assert (await query.first()).name == "Ann"
+    youngest, first = await query.order_by("age").first(), await query.first()
+    assert youngest is not None
+    assert first is not None
+    assert (youngest.name, first.name) == ("Bob", "Ann")
     assert await query.count() == 2
     assert await query.limit(1).count() == 1
     assert await query.exists()
@@ -63,7 +65,9 @@ async def test_blocking_queries_are_the_same(people: Database) -> None:
         assert [item.name for item in query.order_by("age")] == ["Bob", "Ann"]
         assert len(query.all()) == query.count() == 2
         assert query.exists()
-        assert query.first().name == "Ann"
+        first = query.first()
+        assert first is not None
+        assert first.name == "Ann"
         assert query.filter(name="Bob").one().age == 20
 
     await run_in_thread(action)

@@ -168,7 +168,7 @@ class Strange(UserDefinedType[Any]):
 
     cache_ok = True
 
-    def get_col_spec(self) -> str:
+    def get_col_spec(self, **_options: Any) -> str:
         return "STRANGE"
 
     @property

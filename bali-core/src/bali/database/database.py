@@ -272,7 +272,8 @@ class Database:
     def _forget(self) -> None:
         self._url = None
         self._secret = None
-        self._engines.clear()
+        former, self._engines = self._engines, {}
+        _close_later(former)
 
     def _keep_memory(self, url: URL) -> None:
         """Keep a database in memory alive: SQLite drops it with its last connection."""
@@ -313,6 +314,13 @@ async def _disposing(engine: AsyncEngine) -> AsyncGenerator[None, None]:
         yield
     finally:
         await engine.dispose()
+
+
+def _close_later(engines: dict[asyncio.AbstractEventLoop, _Connected]) -> None:
+    """Have engines closed by the loops that they belong to, as far as these still run."""
+    for loop, connected in engines.items():
+        if loop.is_running():
+            asyncio.run_coroutine_threadsafe(connected.close(), loop)
 
 
 def _now_or_awaited(function: Callable[[], Any]) -> Any:

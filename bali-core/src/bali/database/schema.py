@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -22,6 +22,10 @@ class ModelSchema(BaseModel):
     )
 
     __model__: ClassVar[Any] = None
+
+    if TYPE_CHECKING:  # its fields are known when it is made
+
+        def __getattr__(self, name: str) -> Any: ...
 
 
 def model_to_schema(
