@@ -1,8 +1,8 @@
 """`python -m benchmarks`: bali against a service written by hand, and against the limit.
 
-Every variant of a case is measured in turn, round after round, so that what the machine does besides
-falls on all alike; only ratios of medians count. Servers are pinned to one core, the load to the
-other. Before and after, every variant's answer is compared.
+Every variant of a case is measured in turn, round after round, so that what the machine does
+besides falls on all alike; only ratios of medians count. Servers are pinned to one core, the load
+to the other. Before and after, every variant's answer is compared.
 """
 
 from __future__ import annotations
@@ -130,8 +130,9 @@ def _measure(case: Case, service: Service, seconds: int, env: dict[str, str]) ->
 
 
 def _wrk(url: str, seconds: int) -> float:
-    for duration in (WARM_UP_SECONDS, seconds):
-        output = _run("wrk", "-t1", f"-c{REST_CONNECTIONS}", f"-d{duration}s", url)
+    load = ("wrk", "-t1", f"-c{REST_CONNECTIONS}")
+    _run(*load, f"-d{WARM_UP_SECONDS}s", url)
+    output = _run(*load, f"-d{seconds}s", url)
     if "Non-2xx" in output or re.search(r"Socket errors: (?!connect 0, read 0, write 0)", output):
         sys.exit(f"error: {url} answered with errors:\n{output}")
     return _number(r"Requests/sec:\s+([\d.]+)", output)
@@ -187,7 +188,8 @@ def _answer(case: Case, service: Service) -> Any:
         answer.pop("next_page_token", None)
         return answer
     with grpc.insecure_channel(f"127.0.0.1:{service.port}") as channel:
-        raw: bytes = channel.unary_unary(case.path)(case.body, timeout=10)
+        call: Any = channel.unary_unary(case.path)
+        raw: bytes = call(case.body, timeout=10)
     # The token is the last field of a page and differs by service; what stands before it is equal.
     return raw if "Get" in case.path else raw[:400]
 
@@ -216,7 +218,8 @@ def _report(chosen: list[Case]) -> list[str]:
             table.add_row(
                 case.name, other, f"{case.median('bali'):,.0f}", f"{case.median(other):,.0f}",
                 f"{ratio:.2f}", f"{min(each):.2f}-{max(each):.2f}",
-                f"{target:.2f}" if target else "-", "" if not target else "ok" if is_met else "MISSED",
+                f"{target:.2f}" if target else "-",
+                "" if not target else "ok" if is_met else "MISSED",
             )  # fmt: skip
     console.print(table)
     for line in missed:
@@ -242,11 +245,11 @@ def _write(chosen: list[Case]) -> None:
         f"wrote {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}"
     )
     try:
-        from matplotlib import pyplot as plot  # noqa: PLC0415 - optional
+        from matplotlib import pyplot as plt  # noqa: PLC0415 - optional
     except ImportError:
         console.print("no plot: matplotlib is not installed (benchmarks/requirements.txt)")
         return
-    figure, axes = plot.subplots(figsize=(9, 4))
+    figure, axes = plt.subplots(figsize=(9, 4))
     names = [f"{case.name}\n{other}" for case in chosen for other in case.targets]
     axes.bar(names, [case.ratio(other) for case in chosen for other in case.targets])
     axes.axhline(1.0, color="black", linewidth=0.8)

@@ -1,1 +1,1 @@
-"""The services that are measured: bali's, one written by hand, and the limit of what is possible."""
+"""The services that are measured: bali's, one written by hand, and the limit."""

@@ -134,7 +134,9 @@ class ParcelResource(ModelResource):
     @action(detail=True, methods=["post"])
     async def move(self, pk: int, schema_in: Move) -> Parcel:
         """Move a parcel, and write down where."""
-        parcel: Parcel = await self.store.update(pk, {"note": schema_in.to, "shipped_at": schema_in.at})
+        parcel: Parcel = await self.store.update(
+            pk, {"note": schema_in.to, "shipped_at": schema_in.at}
+        )
         if schema_in.to == "nowhere":
             raise FailedPrecondition("there is no way to nowhere", reason="NO_WAY")
         return parcel
