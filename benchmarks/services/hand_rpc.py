@@ -25,7 +25,7 @@ def to_message(user: User) -> Any:
     return message
 
 
-class BenchService(pb2_grpc.BenchServiceServicer):  # type: ignore[misc]  # made by protoc
+class BenchService(pb2_grpc.BenchServiceServicer):
     """The service."""
 
     async def GetUser(self, request: Any, context: Any) -> Any:

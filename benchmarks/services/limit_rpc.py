@@ -33,7 +33,7 @@ def fill(message: Any, row: Any) -> Any:
     return message
 
 
-class BenchService(pb2_grpc.BenchServiceServicer):  # type: ignore[misc]  # made by protoc
+class BenchService(pb2_grpc.BenchServiceServicer):
     """The service."""
 
     def __init__(self, pool: Any) -> None:
