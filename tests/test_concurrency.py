@@ -18,6 +18,7 @@ import pytest
 from bali import concurrency
 from bali.concurrency import (
     background_loop,
+    cancelled_once,
     current_loop,
     in_context,
     in_event_loop,
@@ -398,3 +399,44 @@ def test_names_are_sorted_and_exist() -> None:
     assert concurrency.__all__ == sorted(concurrency.__all__)
     functions: list[Callable[..., Any]] = [getattr(concurrency, n) for n in concurrency.__all__]
     assert all(function.__doc__ for function in functions)
+
+
+async def test_a_second_cancellation_does_not_interrupt_the_clean_up() -> None:
+    cleaning, cleaned = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaning.set()
+            await asyncio.sleep(0.01)
+            cleaned.set()
+
+    task = asyncio.create_task(cancelled_once(work()))
+    await asyncio.sleep(0)
+    task.cancel()
+    await cleaning.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cleaned.is_set()
+
+
+@pytest.mark.parametrize("outcome", [7, ValueError("told")])
+async def test_what_work_does_with_its_cancellation_is_the_outcome(outcome: Any) -> None:
+    async def work() -> Any:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if isinstance(outcome, Exception):
+                raise outcome from None
+        return outcome
+
+    task = asyncio.create_task(cancelled_once(work()))
+    await asyncio.sleep(0)
+    task.cancel()
+    if isinstance(outcome, Exception):
+        with pytest.raises(ValueError, match="told"):
+            await task
+    else:
+        assert await task == outcome

@@ -22,6 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "background_loop",
+    "cancelled_once",
     "current_loop",
     "in_context",
     "in_event_loop",
@@ -82,6 +83,30 @@ def current_loop() -> asyncio.AbstractEventLoop:
 def serve_loop(loop: asyncio.AbstractEventLoop) -> None:
     """Have the calling thread's work of this context done on `loop`, which owns it."""
     _home_loop.set(loop)
+
+
+async def cancelled_once(work: Coroutine[Any, Any, T]) -> T:
+    """Await work in a task of its own, to which at most one cancellation gets through.
+
+    A caller that goes away just as its deadline passes cancels twice. Code that cleans up after
+    the first must not be interrupted by the second: a driver that is telling its database to stop
+    a query would leave it running. The work is awaited to its end, and what it returns or raises
+    is the outcome, as if it ran here.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            task.cancel()
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError:
+                continue
+        if task.cancelled():
+            raise
+        return task.result()
 
 
 def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -10,13 +10,13 @@ import asyncio
 import contextvars
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from bali.concurrency import in_context, run_in_thread
+from bali.concurrency import cancelled_once, in_context, run_in_thread
 from bali.errors import BaliError, DeadlineExceeded, Internal
 from bali.resources.admission import Admission
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
@@ -29,6 +29,8 @@ from bali.resources.streams import items_of
 from bali.resources.validation import Validator
 
 __all__ = ["Pipeline"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("bali.calls")
 _END = object()
@@ -76,14 +78,7 @@ class Pipeline:
             entered = await self.admission.enter(context)
             try:
                 async with asyncio.timeout(context.time_remaining_seconds) as timeout:
-                    keywords = await self._admit(call)
-                    read = self._reads.get(call.spec)
-                    if read is not None and (found := await read(keywords)) is not None:
-                        return found
-                    async with _open(self.units):
-                        resource = call.spec.resource(None, context)
-                        value = await _invoke(call.spec, resource, keywords)
-                        return result_of(call.spec, value)
+                    return await cancelled_once(_staying(self._answer(call)))
             finally:
                 self.admission.leave(entered)
         except BaliError:
@@ -94,6 +89,16 @@ class Pipeline:
             raise _outward(error, context, timeout) from error
         finally:
             leave_context(token)
+
+    async def _answer(self, call: Call) -> BaseModel | None:
+        keywords = await self._admit(call)
+        read = self._reads.get(call.spec)
+        if read is not None and (found := await read(keywords)) is not None:
+            return found
+        async with _open(self.units):
+            resource = call.spec.resource(None, call.context)
+            value = await _invoke(call.spec, resource, keywords)
+            return result_of(call.spec, value)
 
     async def stream(self, call: Call) -> AsyncGenerator[BaseModel, None]:
         """Answer a streaming call: objects of `spec.response_model`, one by one.
@@ -152,6 +157,14 @@ class Pipeline:
         if validator is None:
             validator = self._validators[spec] = Validator(spec)
         return validator
+
+
+async def _staying(work: Coroutine[Any, Any, T]) -> T:
+    """Await work that may call `sys.exit`: from a task, that would end the whole server."""
+    try:
+        return await work
+    except SystemExit as error:
+        raise RuntimeError("the action called sys.exit()") from error
 
 
 def _open(units: Sequence[UnitFactory]) -> AbstractAsyncContextManager[Any]:
