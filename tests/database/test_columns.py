@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-import pytest
+import decimal
 
-from bali.database.columns import annotation_of, columns_of, integer_range, is_sortable
+import pytest
+from pydantic import TypeAdapter
+from sqlalchemy import DECIMAL, Column, MetaData, String, Table
+from sqlalchemy.types import TypeDecorator
+
+from bali.database.columns import annotation_of, columns_of, integer_range, is_sortable, python_type
 from tests.database.catalog import Author, Book, Sample
 
 
@@ -21,6 +26,22 @@ def test_integers_have_their_range(name: str, bits: int) -> None:
 def test_what_can_be_sorted() -> None:
     unsortable = [name for name, column in columns_of(Sample).items() if not is_sortable(column)]
     assert unsortable == ["raw", "data"]
+
+
+class Reversed(TypeDecorator[str]):
+    """A type that does not say what its values are."""
+
+    impl = String
+    cache_ok = True
+
+
+def test_types_of_others_are_looked_into() -> None:
+    table = Table("other", MetaData(), Column("text", Reversed(5)), Column("sum", DECIMAL(4, 1)))
+    assert python_type(table.columns["text"]) is str
+    annotation = annotation_of(table.columns["sum"], where="X")
+    assert str(TypeAdapter(annotation).validate_python("1")) == "1.0"
+    free: Column[decimal.Decimal] = Column("free", DECIMAL())
+    assert annotation_of(free, where="X") is decimal.Decimal
 
 
 def test_plain_types_stay_as_they_are() -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from bali.database import Database
 from bali.database.engines import driver_url, is_in_memory, shared_memory_url
-from bali.errors import ConfigurationError
+from bali.errors import ConfigurationError, ResourceExhausted
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,30 @@ async def test_sqlite_is_prepared(tmp_path: Path) -> None:
         assert await pragma("busy_timeout") == 5000
         assert await session.scalar(text("SELECT bali_lower('ÄÖ')")) == "äö"
         assert await session.scalar(text("SELECT bali_lower(NULL)")) is None
+    await database.close()
+
+
+async def test_an_old_sqlite_has_one_connection_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bali.database.engines._MEMDB_VERSION", (99, 0, 0))
+    database = Database("sqlite://")
+    async with database.unit():
+        await database.session.execute(text("CREATE TABLE t (n INTEGER)"))
+    async with database.unit():
+        assert await database.session.scalar(text("SELECT count(*) FROM t")) == 0
+    await database.close()
+
+
+async def test_a_full_disk_is_a_limit(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite3'}")
+
+    async def fill() -> None:
+        async with database.unit():
+            await database.session.execute(text("CREATE TABLE t (n TEXT)"))
+            await database.session.execute(text("PRAGMA max_page_count = 5"))
+            await database.session.execute(text("INSERT INTO t VALUES (zeroblob(1000000))"))
+
+    with pytest.raises(ResourceExhausted):
+        await fill()
     await database.close()
 
 

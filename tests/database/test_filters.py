@@ -228,7 +228,9 @@ def test_senseless_filters_are_refused_at_start(declared: Any, words: list[str])
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["data", "mood__gt", "size__lt", "key__between", "raw__gte"])
+@pytest.mark.parametrize(
+    "name", ["data", "data__gte", "mood__gt", "size__lt", "key__between", "raw__gte"]
+)
 def test_types_without_an_order_or_a_value_are_refused(name: str) -> None:
     with pytest.raises(ConfigurationError):
         filter_types(Sample, [name], where="X")

@@ -2,10 +2,21 @@ from __future__ import annotations
 
 import datetime
 
-from sqlalchemy import Column, ForeignKey, Integer, String, Table
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Double,
+    Float,
+    ForeignKey,
+    Integer,
+    Interval,
+    Numeric,
+    String,
+    Table,
+)
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
-from bali.database import Database, UTCDateTime
+from bali.database import Database, Duration, ExactNumeric, UTCDateTime
 
 
 def test_a_table_has_the_name_of_its_class() -> None:
@@ -115,6 +126,24 @@ def test_plain_tables_are_exact_too() -> None:
     with database.transaction():
         tag = Tag.io.create(notes=[Note(), Note()])
         assert [note.tags for note in tag.notes] == [[tag], [tag]]
+
+
+def test_types_that_are_spelled_out_are_exact_too() -> None:
+    database = Database("sqlite://")
+    columns = Table(
+        "spelled",
+        database.metadata,
+        Column("at", DateTime),
+        Column("span", Interval),
+        Column("rate", Float),
+        Column("price", Numeric(4, 2)),
+        Column("approximate", Float(24)),
+        Column("folded", String(5, collation="nocase")),
+    ).columns
+    assert [type(column.type) for column in columns] == [
+        UTCDateTime, Duration, Double, ExactNumeric, Float, String,
+    ]  # fmt: skip
+    assert not columns["folded"].type._variant_mapping
 
 
 def test_a_foreign_model_is_left_alone() -> None:

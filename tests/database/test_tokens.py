@@ -3,6 +3,9 @@ from __future__ import annotations
 import base64
 import datetime
 import decimal
+import hashlib
+import hmac
+import json
 import uuid
 from typing import Any
 
@@ -91,6 +94,14 @@ def test_a_truncated_token_is_refused() -> None:
 def test_a_token_of_another_secret_is_refused() -> None:
     token = encode_token(TERMS, ITEM, "id", {}, b"another")
     assert reason_of(token) == "INVALID_PAGE_TOKEN"
+
+
+@pytest.mark.parametrize("content", [{"v": [1]}, {"v": ["x"] * 8}, {"k": "no number"}])
+def test_a_token_of_another_version_is_refused(content: dict[str, Any]) -> None:
+    former = json.loads(base64.urlsafe_b64decode(encoded() + "==")[16:])
+    payload = json.dumps({"a": former["a"], **content}).encode()
+    signature = hmac.new(SECRET, payload, hashlib.sha256).digest()[:16]
+    assert reason_of(base64.urlsafe_b64encode(signature + payload).decode()) == "INVALID_PAGE_TOKEN"
 
 
 def test_long_values_are_left_out() -> None:

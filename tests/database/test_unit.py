@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from bali.concurrency import run_in_thread
 from bali.database import Database
 from bali.errors import Aborted, AlreadyExists, BaliError, NotFound, Unavailable, ValidationFailed
-from tests.database.catalog import Author, db
+from tests.database.catalog import Author, Tag, db
 
 
 async def names() -> list[str]:
@@ -543,7 +543,50 @@ class TestFailuresThatAreCaught:
 
         with pytest.raises(Unavailable):
             await interrupted()
+
+        async def interrupted_inside() -> None:
+            async with catalog.unit():
+                await Author.aio.create(name="lost")
+                with contextlib.suppress(Unavailable):
+                    async with catalog.transaction():
+                        await kill_all()
+                        await Author.aio.create(name="lost too")
+                with pytest.raises(Unavailable):
+                    async with catalog.transaction():
+                        pass
+                with pytest.raises(Unavailable):
+                    await Author.aio.count()
+
+        with pytest.raises(Unavailable):
+            await interrupted_inside()
         assert await names() == ["a", "n0", "n1", "n2"]
+        assert await in_use(catalog) == 0
+
+    @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+    async def test_a_commit_that_never_ends_is_given_up(
+        self, catalog: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bali.database.unit._END_SECONDS", 0.1)
+        async with catalog.unit():
+            function = (
+                "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN PERFORM pg_sleep(10); RETURN NULL; END $$"
+            )
+            trigger = (
+                "CREATE CONSTRAINT TRIGGER nap AFTER INSERT ON catalog_tags "
+                "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nap()"
+            )
+            await catalog.session.execute(text(function))
+            await catalog.session.execute(text(trigger))
+        try:
+            with pytest.raises(Unavailable, match="did not confirm"):
+                await Tag.aio.create(slug="slow")
+            assert await in_use(catalog) == 0
+        finally:
+            async with catalog.unit():
+                await catalog.session.execute(text("DROP TRIGGER nap ON catalog_tags"))
+                await catalog.session.execute(text("DROP FUNCTION nap"))
+        assert await Tag.aio.count() == 0
 
 
 class TestPools:

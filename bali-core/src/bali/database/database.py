@@ -56,6 +56,7 @@ class Database:
         self._url: URL | None = None
         self._secret: bytes | None = None
         self._engines: dict[asyncio.AbstractEventLoop, _Connected] = {}
+        weakref.finalize(self, _close_later, self._engines).atexit = False
         self._scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
             "bali_unit_of_work", default=None
         )
@@ -272,8 +273,7 @@ class Database:
     def _forget(self) -> None:
         self._url = None
         self._secret = None
-        former, self._engines = self._engines, {}
-        _close_later(former)
+        _close_later(self._engines)
 
     def _keep_memory(self, url: URL) -> None:
         """Keep a database in memory alive: SQLite drops it with its last connection."""
@@ -318,7 +318,8 @@ async def _disposing(engine: AsyncEngine) -> AsyncGenerator[None, None]:
 
 def _close_later(engines: dict[asyncio.AbstractEventLoop, _Connected]) -> None:
     """Have engines closed by the loops that they belong to, as far as these still run."""
-    for loop, connected in engines.items():
+    while engines:
+        loop, connected = engines.popitem()
         if loop.is_running():
             asyncio.run_coroutine_threadsafe(connected.close(), loop)
 

@@ -273,7 +273,9 @@ class BinaryText(TypeDecorator[str]):
 def make_exact(column: Column[Any]) -> None:
     """Replace the type of a column by one that loses nothing on any database."""
     kind = column.type
-    found = None if isinstance(kind, TypeDecorator) or kind._variant_mapping else _exact(kind)  # noqa: SLF001 - what `with_variant` has made
+    # SQLAlchemy's own Interval is a decorator; `_variant_mapping` is what `with_variant` has made.
+    is_chosen = isinstance(kind, TypeDecorator) and not isinstance(kind, Interval)
+    found = None if is_chosen or kind._variant_mapping else _exact(kind)  # noqa: SLF001 - see above
     if isinstance(kind, JSON) and column.nullable:
         kind.none_as_null = True  # None is NULL, as in any other column
     if found is not None:
