@@ -1,8 +1,8 @@
 """`python -m benchmarks.restart`: calls while two instances are restarted in turn.
 
 Callers spread over the instances that are ready, as a load balancer does that asks `/readyz`, and
-never retry. Every restart is a SIGTERM to one instance, whose exit code must be 0, and a new process
-on the same port. No call may fail, over REST, gRPC or Connect.
+never retry. Every restart is a SIGTERM to one instance, whose exit code must be 0, and a new
+process on the same port. No call may fail, over REST, gRPC or Connect.
 """
 
 # ruff: noqa: ASYNC110 - what is waited for happens in other processes, which can only be polled

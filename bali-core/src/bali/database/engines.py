@@ -11,9 +11,10 @@ import aiosqlite
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+from sqlalchemy.pool import StaticPool
 
 from bali.database.expressions import LOWER_FUNCTION
+from bali.database.pools import SteadyPool
 from bali.errors import ConfigurationError
 
 __all__ = ["driver_url", "is_in_memory", "make_engine", "shared_memory_url"]
@@ -78,12 +79,10 @@ def shared_memory_url(url: URL) -> URL:
 def make_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
     """Return an engine; `options` are SQLAlchemy's and go before ours."""
     backend, driver = url.get_backend_name(), url.get_driver_name()
-    defaults: dict[str, Any] = dict(_POOL)
+    defaults: dict[str, Any] = {"poolclass": SteadyPool, **_POOL}
     arguments: dict[str, Any] = {}
     if is_in_memory(url):  # SQLite is too old to share one
         defaults = {"poolclass": StaticPool}
-    elif backend == "sqlite":
-        defaults["poolclass"] = AsyncAdaptedQueuePool
     if driver == "aiosqlite":
         arguments = {"async_creator_fn": _connect_sqlite}
     elif driver == "asyncpg":
