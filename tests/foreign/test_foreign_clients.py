@@ -97,9 +97,12 @@ class TestCurl:
         assert created["username"] == "zipped"
 
     def test_stream(self, example: Example) -> None:
+        body = '{"username": "curl-stream", "age": 50}'
+        json_type = "content-type: application/json"
+        self.curl(f"{example.url}/users", "-H", json_type, "-H", TOKEN, "-d", body)
         text = run("curl", "-s", "-N", f"{example.url}/users/watch?at_least=50")
         events = [line for line in text.splitlines() if line.startswith("data: ")]
-        assert "curl" in {json.loads(line[6:])["username"] for line in events}
+        assert "curl-stream" in {json.loads(line[6:])["username"] for line in events}
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "grpcweb", "connect"])
@@ -135,8 +138,10 @@ class TestBufCurl:
         }
 
     def test_stream(self, example: Example, protocol: str) -> None:
+        data = json.dumps({"user": {"username": f"stream-{protocol}", "age": 65}})
+        self.curl(example, protocol, "CreateUser", data)
         text = self.curl(example, protocol, "WatchUsers", '{"atLeast": 65}')
-        assert f'"buf-{protocol}"' in text
+        assert f'"stream-{protocol}"' in text
 
 
 def test_buf_finds_the_services_by_reflection(example: Example) -> None:

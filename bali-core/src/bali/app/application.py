@@ -218,6 +218,7 @@ class Bali(FastAPI):
                     max_in_flight=limits.max_in_flight, max_waiting=limits.max_waiting
                 ),
                 stream_admission=Admission(max_in_flight=limits.max_streams, max_waiting=0),
+                max_depth=limits.max_json_depth,
             )
             for spec in self.resources:
                 for action in spec.actions:
@@ -383,7 +384,8 @@ class _Connect:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._connect is None:
-            self._connect = self._app.services.connect_app()
+            limit = self._app.configuration.max_body_bytes
+            self._connect = self._app.services.connect_app(max_bytes=limit)
         if self._connect is None:
             raise UnknownRoute
         await self._connect(scope, receive, send)

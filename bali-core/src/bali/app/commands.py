@@ -10,7 +10,7 @@ from bali.errors import ConfigurationError
 from bali.server import Limits, Mode, ServerOptions
 from bali.settings import Settings
 
-__all__ = ["parse_options"]
+__all__ = ["limits_of", "parse_options"]
 
 _MAX_PORT = 65535
 
@@ -50,12 +50,15 @@ def parse_options(
             keyfile=keyfile,
             drain_delay_seconds=settings.drain_delay_seconds,
             grace_seconds=settings.grace_seconds,
-            limits=Limits(
-                max_body_bytes=settings.max_body_bytes, max_message_bytes=settings.max_body_bytes
-            ),
+            limits=limits_of(settings),
         )
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the server's limits that settings speak of."""
+    return Limits(max_body_bytes=settings.max_body_bytes, max_message_bytes=settings.max_body_bytes)
 
 
 def _parser(settings: Settings, program: str | None) -> argparse.ArgumentParser:

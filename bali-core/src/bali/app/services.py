@@ -69,9 +69,9 @@ class Services:
         self.health = HealthService(readiness, services=names)
         self.names = tuple(names)
 
-    def connect_app(self) -> ASGIApp | None:
+    def connect_app(self, *, max_bytes: int) -> ASGIApp | None:
         """Return what answers Connect and gRPC-Web, None without resources over gRPC."""
-        return self.rpc.connect_app() if self.rpc else None
+        return self.rpc.connect_app(max_bytes=max_bytes) if self.rpc else None
 
     def server(self, options: Sequence[tuple[str, Any]]) -> grpc.aio.Server:
         """Make the gRPC server; call it in the event loop that will run it."""

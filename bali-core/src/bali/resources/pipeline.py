@@ -26,7 +26,7 @@ from bali.resources.results import result_of
 from bali.resources.spec import ActionSpec
 from bali.resources.store import UnitFactory
 from bali.resources.streams import items_of
-from bali.resources.validation import Validator
+from bali.resources.validation import MAX_DEPTH, Validator
 
 __all__ = ["Pipeline"]
 
@@ -50,7 +50,9 @@ class Pipeline:
         authenticator: Authenticator | None = None,
         admission: Admission | None = None,
         stream_admission: Admission | None = None,
+        max_depth: int = MAX_DEPTH,
     ) -> None:
+        self._max_depth = max_depth
         self.units = tuple(units)
         self.authenticator = authenticator
         self.admission = admission or Admission()
@@ -60,7 +62,7 @@ class Pipeline:
 
     def prepare(self, spec: ActionSpec) -> None:
         """Build at start what calls of this action need."""
-        self._validators[spec] = Validator(spec)
+        self._validators[spec] = Validator(spec, max_depth=self._max_depth)
         read = read_of(spec)
         if read is not None:
             self._reads[spec] = read
@@ -155,7 +157,7 @@ class Pipeline:
     def _validator(self, spec: ActionSpec) -> Validator:
         validator = self._validators.get(spec)
         if validator is None:
-            validator = self._validators[spec] = Validator(spec)
+            validator = self._validators[spec] = Validator(spec, max_depth=self._max_depth)
         return validator
 
 

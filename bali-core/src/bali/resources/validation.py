@@ -23,19 +23,23 @@ from bali.resources.requests import (
 )
 from bali.resources.spec import ActionSpec, Kind
 from bali.resources.values import MAX_NAME_LENGTH, check_values
-from bali.schemas import ListNode, MapNode, Node, Record, UnionNode
+from bali.schemas import EnumNode, ListNode, MapNode, Node, Record, Scalar, ScalarKind, UnionNode
 
-__all__ = ["Validator", "field_errors"]
+__all__ = ["MAX_DEPTH", "Validator", "field_errors"]
 
 _REASONS = {"missing": "REQUIRED", "extra_forbidden": "UNKNOWN_FIELD"}
 _MAX_ERRORS = 100
+#: How deep lists and objects of a request may be in one another; more is refused on every protocol.
+MAX_DEPTH = 64
 _MAX_DESCRIPTION_LENGTH = 500
 
 
 class Validator:
     """Validates the arguments of one action; built once, at start."""
 
-    def __init__(self, spec: ActionSpec) -> None:
+    def __init__(self, spec: ActionSpec, *, max_depth: int = MAX_DEPTH) -> None:
+        self._max_depth = max_depth
+        self._may_nest = any(_nests(field.node) for field in spec.request.fields)
         self._spec = spec
         self._parameters = _Part(spec.parameters, spec.request)
         record: Node | None = spec.request
@@ -56,6 +60,8 @@ class Validator:
         `InvalidArgument` for arguments that are nested too deeply.
         """
         errors: list[FieldError] = []
+        if self._may_nest:
+            _check_depth(arguments.get(str(self._spec.body_field), arguments), self._max_depth)
         try:
             parameters, body = self._validated(arguments, errors)
         except RecursionError as error:
@@ -251,3 +257,28 @@ def _inner(node: Node | None, part: int | str) -> Node | None:
             (field.node for field in node.fields if part in (field.wire_name, field.name)), None
         )
     return None
+
+
+def _nests(node: Node) -> bool:
+    """Tell whether values of a node hold others, so that they can be deep."""
+    return not isinstance(node, EnumNode | Scalar) or (
+        isinstance(node, Scalar) and node.kind is ScalarKind.ANY
+    )
+
+
+def _check_depth(value: Any, max_depth: int) -> None:
+    """Raise `InvalidArgument` for more than `max_depth` lists and objects in one another."""
+    level = [value]
+    for _ in range(max_depth):
+        level = [
+            item
+            for parent in level
+            if isinstance(parent, Mapping | list)
+            for item in (parent.values() if isinstance(parent, Mapping) else parent)
+            if isinstance(item, Mapping | list)
+        ]
+        if not level:
+            return
+    raise InvalidArgument(
+        f"The request is nested more than {max_depth} levels deep", reason="TOO_DEEP"
+    )

@@ -40,19 +40,22 @@ class ConnectService:
         bound: BoundService,
         methods: Sequence[tuple[BoundMethod, ActionSpec]],
         pipeline: Pipeline,
+        *,
+        max_bytes: int,
     ) -> None:
         endpoints = {
             method.path: _Endpoint(bound.full_name, method, spec, pipeline).endpoint
             for method, spec in methods
         }
-        self.app: ASGIApp = _Application(bound.full_name, endpoints)
+        self.app: ASGIApp = _Application(bound.full_name, endpoints, max_bytes)
 
 
 class _Application(ConnectASGIApplication[None]):
-    def __init__(self, name: str, endpoints: dict[str, Any]) -> None:
+    def __init__(self, name: str, endpoints: dict[str, Any], max_bytes: int) -> None:
         super().__init__(
             service=None,
             endpoints=lambda _: endpoints,
+            read_max_bytes=max_bytes,
             codecs=[google_protobuf_binary_codec(), _JsonCodec()],
         )
         self._path = f"/{name}"

@@ -83,9 +83,12 @@ class RpcService:
                 handlers[method.name] = grpc.unary_unary_rpc_method_handler(handler.unary)
         return grpc.method_handlers_generic_handler(self.bound.full_name, handlers)
 
-    def connect_app(self) -> ASGIApp:
-        """Return what answers Connect and gRPC-Web on `POST /{service}/{method}`."""
-        return ConnectService(self.bound, self.methods, self.pipeline).app
+    def connect_app(self, *, max_bytes: int = 4 * 1024 * 1024) -> ASGIApp:
+        """Return what answers Connect and gRPC-Web on `POST /{service}/{method}`.
+
+        A message has at most `max_bytes`, also after decompression.
+        """
+        return ConnectService(self.bound, self.methods, self.pipeline, max_bytes=max_bytes).app
 
 
 class _Handler:

@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import partial
 
 from bali.errors import BaliError, InvalidArgument, TooLarge, UnsupportedMedia
 from bali.server.disconnect import ASGIApp, Message, Receive, Scope, Send
 from bali.server.options import Limits
-from bali.server.problems import PROBLEM_TYPE, problem_body, request_id_of
+from bali.server.problems import (
+    PROBLEM_TYPE,
+    connect_body,
+    problem_body,
+    request_id_of,
+    speaks_connect,
+)
 
 __all__ = ["BodyLimit"]
 
@@ -23,6 +30,9 @@ _CHUNK_BYTES = 64 * 1024
 _MAX_MEMBERS = 64
 _ZLIB_HEAD_BYTES = 2
 _ENCODINGS = b"gzip, deflate"
+
+#: Returns how a client is told of an error: the content and its type.
+Tell = Callable[[BaliError], tuple[bytes, bytes]]
 
 
 class BodyLimit:
@@ -54,7 +64,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         length, encodings = _body_headers(scope)
-        body = _Body(receive, send, lambda: self._request_id(scope), self.max_body_bytes)
+        body = _Body(receive, send, partial(self._told, dict(scope)), self.max_body_bytes)
         try:
             if length is not None:
                 await body.announce(length)
@@ -65,6 +75,12 @@ class BodyLimit:
         except Exception:
             if not body.refused:
                 raise
+
+    def _told(self, scope: Scope, error: BaliError) -> tuple[bytes, bytes]:
+        """Return how a client is told of an error: the content and its type."""
+        if speaks_connect(scope["headers"]):
+            return connect_body(error), b"application/json"
+        return problem_body(error, self._request_id(scope)), PROBLEM_TYPE
 
     async def _decoder(self, encodings: list[bytes], body: _Body) -> _Decoder:
         if len(encodings) == 1 and encodings[0] in (b"gzip", b"x-gzip"):
@@ -88,21 +104,19 @@ class _Body:
         "_ended",
         "_limit",
         "_receive",
-        "_request_id",
         "_send",
         "_started",
+        "_tell",
         "_wire_count",
         "_wire_ended",
         "decoder",
         "refused",
     )
 
-    def __init__(
-        self, receive: Receive, send: Send, request_id: Callable[[], str], limit: int
-    ) -> None:
+    def __init__(self, receive: Receive, send: Send, tell: Tell, limit: int) -> None:
         self._receive = receive
         self._send = send
-        self._request_id = request_id
+        self._tell = tell
         self._limit = limit
         self._count = 0
         self._wire_count = 0
@@ -162,8 +176,8 @@ class _Body:
         if self._started or self.refused:
             return error
         self.refused = True
-        content = problem_body(error, self._request_id())
-        headers = [(b"content-type", PROBLEM_TYPE), (b"content-length", b"%d" % len(content))]
+        content, media_type = self._tell(error)
+        headers = [(b"content-type", media_type), (b"content-length", b"%d" % len(content))]
         if isinstance(error, UnsupportedMedia):
             headers.append((b"accept-encoding", _ENCODINGS))
         start = {"type": "http.response.start", "status": error.http_status, "headers": headers}

@@ -9,7 +9,14 @@ from collections.abc import Iterable
 
 from bali.errors import BaliError
 
-__all__ = ["PROBLEM_TYPE", "problem_body", "problem_response", "request_id_of"]
+__all__ = [
+    "PROBLEM_TYPE",
+    "connect_body",
+    "problem_body",
+    "problem_response",
+    "request_id_of",
+    "speaks_connect",
+]
 
 PROBLEM_TYPE = b"application/problem+json"
 
@@ -22,6 +29,21 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
     return uuid.uuid4().hex
+
+
+def speaks_connect(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a request is one of the Connect protocol, whose errors have their own form."""
+    return any(
+        name == b"connect-protocol-version"
+        or (name == b"content-type" and value.startswith(b"application/proto"))
+        for name, value in headers
+    )
+
+
+def connect_body(error: BaliError) -> bytes:
+    """Return the JSON body that tells a Connect client of `error`."""
+    content = {"code": error.code.name.lower(), "message": error.detail}
+    return json.dumps(content, separators=(",", ":")).encode()
 
 
 def problem_body(error: BaliError, request_id: str) -> bytes:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bali.app import Bali
+from bali.app.commands import limits_of
 from bali.concurrency import background_loop
 from bali.server import Server, ServerOptions
 
@@ -44,7 +45,12 @@ def live_server(app: Bali, **options: Any) -> Iterator[LiveServer]:
     It runs on the background loop of the process, so the block may use blocking clients. `options`
     are those of `ServerOptions`. Raises what the start raised.
     """
-    defaults: dict[str, Any] = {"port": 0, "rpc_port": 0, "drain_delay_seconds": 0.0}
+    defaults: dict[str, Any] = {
+        "port": 0,
+        "rpc_port": 0,
+        "drain_delay_seconds": 0.0,
+        "limits": limits_of(app.configuration),
+    }
     chosen = ServerOptions(**{**defaults, **options})
     loop = background_loop()
     running: dict[str, Any] = {}
