@@ -318,3 +318,21 @@ async def test_the_store_opens_units(catalog: Database) -> None:
     with pytest.raises(KeyError):
         await fail()
     assert await Author.aio.count() == 0
+
+
+@pytest.mark.postgres
+async def test_a_read_plan_follows_its_database(postgres_url: str) -> None:
+    plan = samples.read_plan(samples.schema())
+    assert plan is not None
+    for address in (postgres_url, "sqlite://", postgres_url):
+        catalog: Database = Sample.__database__
+        catalog.connect(address)
+        await catalog.create_all()
+        try:
+            for whole in (None, 1, None, 0):
+                await samples.create({"whole": whole})
+            page: Any = await plan.list(ListQuery(page_size=9, order_by="whole"))
+            assert [item.whole for item in page.items] == [0, 1, None, None]
+        finally:
+            await catalog.drop_all()
+            await catalog.close()

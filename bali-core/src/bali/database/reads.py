@@ -55,7 +55,7 @@ class ReadPlan:
         self._make = _maker(schema, self._names)
         key = self._model.__mapper__.primary_key[0]
         self._get = select(*self._columns).where(key == bindparam("key", type_=key.type))
-        self._lists: dict[str, tuple[tuple[Term, ...], Select[Any]]] = {}
+        self._lists: dict[tuple[str, str], tuple[tuple[Term, ...], Select[Any]]] = {}
         self._engines: dict[int, tuple[AsyncEngine, AsyncEngine]] = {}
 
     async def get(self, key: Any) -> BaseModel:
@@ -90,18 +90,19 @@ class ReadPlan:
         return all(term.name in self._names for term in self._list(query.order_by)[0])
 
     def _list(self, order_by: str) -> tuple[tuple[Term, ...], Select[Any]]:
-        known = self._lists.get(order_by)
+        backend = self._database.backend
+        known = self._lists.get((backend, order_by))
         if known is None:
             terms = ordering_of(self._model, order_by)
             statement = (
                 select(*self._columns)
-                .order_by(*order_by_clauses(terms, self._database.backend))
+                .order_by(*order_by_clauses(terms, backend))
                 .limit(bindparam("limit", type_=Integer))
                 .offset(bindparam("offset", type_=Integer))
             )
             known = terms, statement
             if len(self._lists) < _MAX_STATEMENTS:
-                self._lists[order_by] = known
+                self._lists[backend, order_by] = known
         return known
 
     async def _rows(self, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
