@@ -329,7 +329,11 @@ async def test_an_error_passes_into_and_out_of_another_context() -> None:
 
     context = contextvars.copy_context()
     context.run(variable.set, "theirs")
-    task = asyncio.create_task(in_context(context, work()))
+
+    async def elsewhere() -> None:
+        await in_context(context, work())
+
+    task = asyncio.create_task(elsewhere())
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(KeyError, match="inside"):

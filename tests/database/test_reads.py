@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import JSON, Numeric, String, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bali import Database, NotFound, model_to_schema
+from bali import Database, NotFound, ValidationFailed, model_to_schema
 from bali.database.reads import is_plain
 from bali.resources import Call, Collector, Context, ListQuery, ModelResource, Pipeline
 from tests.behaviour.service import Size
@@ -55,6 +55,13 @@ class PlainResource(ModelResource):
 
     model = Plain
     filters = ("age__gte",)
+
+
+class HiddenResource(ModelResource):
+    """The same without the age, which nobody is to know."""
+
+    model = Plain
+    schema = model_to_schema(Plain, exclude=["age"])
 
 
 class ChangedResource(ModelResource):
@@ -172,6 +179,18 @@ async def test_a_missing_key_is_not_found() -> None:
     for key in (987654321, 2**40):
         with pytest.raises(NotFound, match=r"There is no Plain with the id"):
             await call(pipeline, spec, "get", id=key)
+
+
+@pytest.mark.usefixtures("samples")
+async def test_what_is_not_shown_cannot_be_sorted_by() -> None:
+    await Plain.aio.create(name="one", age=41)
+    pipeline, spec = pipeline_of(HiddenResource)
+    for arguments in ({}, {"with_total": True}):
+        with pytest.raises(ValidationFailed) as caught:
+            await call(pipeline, spec, "list", order_by="age", **arguments)
+        assert [item.field for item in caught.value.field_errors] == ["order_by"]
+        assert "age" not in caught.value.field_errors[0].description.partition(";")[2]
+    assert len((await call(pipeline, spec, "list", order_by="-name")).items) == 1
 
 
 @pytest.mark.usefixtures("samples")

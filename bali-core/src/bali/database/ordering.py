@@ -69,13 +69,19 @@ class Term:
         return is_text and (length is None or length > _MAX_SORT_LENGTH)
 
 
-def ordering_of(model: type[Any], order_by: str) -> tuple[Term, ...]:
+def ordering_of(
+    model: type[Any], order_by: str, sortable: frozenset[str] | None = None
+) -> tuple[Term, ...]:
     """Return the keys of an ordering like "age desc, username" or "-age".
 
     Raises `ValidationFailed` for what is no column of the model, cannot be sorted, or is there
     twice.
     """
-    columns = {name: column for name, column in columns_of(model).items() if is_sortable(column)}
+    columns = {
+        name: column
+        for name, column in columns_of(model).items()
+        if is_sortable(column) and (sortable is None or name in sortable)
+    }
     terms: list[Term] = []
     for part in filter(None, (part.strip() for part in order_by.split(","))):
         match = _TERM.match(part)

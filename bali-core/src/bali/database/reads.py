@@ -93,7 +93,7 @@ class ReadPlan:
         backend = self._database.backend
         known = self._lists.get((backend, order_by))
         if known is None:
-            terms = ordering_of(self._model, order_by)
+            terms = ordering_of(self._model, order_by, frozenset(self._names))
             statement = (
                 select(*self._columns)
                 .order_by(*order_by_clauses(terms, backend))

@@ -81,7 +81,7 @@ class ModelStore:
 
     async def list(self, query: ListQuery) -> Page[Any]:
         """Return one page."""
-        terms = ordering_of(self.model, query.order_by)
+        terms = ordering_of(self.model, query.order_by, query.sortable)
         conditions = get_filters_expr(self.model, **query.filters)
         backend = self.database.backend
         statement = select(self.model).where(*conditions)

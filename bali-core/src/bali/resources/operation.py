@@ -222,13 +222,16 @@ class _ActionReader:
                     "with fields of your own"
                 )
             filters = owner.store.filter_types(resource.filters, where=f"{owner.place}: filters")
-        return list_request(
+        model = list_request(
             f"{self.message_stem}Request",
             base,
             filters,
             page_size=resource.page_size,
             where=owner.place,
         )
+        if owner.schema is not None:
+            model.sortable_names = frozenset(owner.schema.model_fields)
+        return model
 
     def _body(self) -> tuple[type[BaseModel] | None, str | None]:
         argument = self.signature.body

@@ -52,7 +52,7 @@ class Pipeline:
         stream_admission: Admission | None = None,
         max_depth: int = MAX_DEPTH,
     ) -> None:
-        self._max_depth = max_depth
+        self.max_depth = max_depth
         self.units = tuple(units)
         self.authenticator = authenticator
         self.admission = admission or Admission()
@@ -62,7 +62,7 @@ class Pipeline:
 
     def prepare(self, spec: ActionSpec) -> None:
         """Build at start what calls of this action need."""
-        self._validators[spec] = Validator(spec, max_depth=self._max_depth)
+        self._validators[spec] = Validator(spec, max_depth=self.max_depth)
         read = read_of(spec)
         if read is not None:
             self._reads[spec] = read
@@ -157,7 +157,7 @@ class Pipeline:
     def _validator(self, spec: ActionSpec) -> Validator:
         validator = self._validators.get(spec)
         if validator is None:
-            validator = self._validators[spec] = Validator(spec, max_depth=self._max_depth)
+            validator = self._validators[spec] = Validator(spec, max_depth=self.max_depth)
         return validator
 
 

@@ -63,6 +63,8 @@ class ListRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     default_page_size: ClassVar[int] = DEFAULT_PAGE_SIZE
+    #: The fields that a caller sees and may sort by; None for every column.
+    sortable_names: ClassVar[frozenset[str] | None] = None
     #: Declared filter -> the attribute that holds its value.
     filter_attributes: ClassVar[Mapping[str, str]] = {}
 
@@ -129,6 +131,7 @@ class ListRequest(BaseModel):
             order_by=self.order_by,
             with_total=self.with_total,
             filters=self.filters,
+            sortable=self.sortable_names,
         )
 
 

@@ -33,7 +33,9 @@ class ListQuery:
 
     `page_size` items after `page_token` ("" for the start), of which `skip` are passed over first;
     sorted by `order_by` ("age desc, username"; "" for the key); `filters` maps declared filters
-    ("age__gte") to values; `with_total` asks for the number of all items.
+    ("age__gte") to values; `with_total` asks for the number of all items. `sortable` are the names
+    that `order_by` may have, None for every column: what a caller does not see must not be learnt
+    from an ordering either.
     """
 
     page_size: int
@@ -42,6 +44,7 @@ class ListQuery:
     order_by: str = ""
     with_total: bool = False
     filters: Mapping[str, Any] = field(default_factory=dict)
+    sortable: frozenset[str] | None = None
 
 
 #: Opens one unit of work: commits when its block succeeds, rolls back otherwise.
