@@ -110,8 +110,8 @@ def running(url: str, mark: str) -> int:
 
 
 def wait_until(url: str, mark: str, count: int) -> bool:
-    """Tell whether the number of running queries becomes `count` within 5 seconds."""
-    for _ in range(100):
+    """Tell whether the number of running queries becomes `count` within some 20 seconds."""
+    for _ in range(400):
         if running(url, mark) == count:
             return True
         time.sleep(0.05)

@@ -27,6 +27,7 @@ __all__ = [
     "in_context",
     "in_event_loop",
     "run_blocking",
+    "run_in_pool",
     "run_in_thread",
     "serve_loop",
 ]
@@ -135,14 +136,23 @@ async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwa
     under way on the loop is cancelled and awaited, and its next `run_blocking` raises; code that
     never comes back to the loop runs on unheard, since no thread can be stopped from outside.
     """
+    return await run_in_pool(_executor(), functools.partial(function, *args, **kwargs))
+
+
+async def run_in_pool(pool: concurrent.futures.Executor, function: Callable[[], T]) -> T:
+    """Do what `run_in_thread` does in a thread of `pool`.
+
+    For work whose own actions wait for the threads of `run_in_thread`: in the same pool, enough of
+    it at once would wait for itself.
+    """
     loop = asyncio.get_running_loop()
     errand = _Errand(loop)
     context = contextvars.copy_context()
     context.run(_home_loop.set, loop)
     context.run(_errand.set, errand)
-    call = functools.partial(_without_stop, functools.partial(function, *args, **kwargs))
+    call = functools.partial(_without_stop, function)
     try:
-        return await loop.run_in_executor(_executor(), context.run, call)
+        return await loop.run_in_executor(pool, context.run, call)
     except asyncio.CancelledError:
         await errand.cancel()
         raise

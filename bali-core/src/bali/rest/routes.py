@@ -17,11 +17,11 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from bali.resources import ActionSpec, HttpBinding, Pipeline, ResourceSpec
-from bali.rest.decoding import DEFAULT_MAX_DEPTH
 from bali.rest.endpoint import ActionEndpoint, left_early, read_body
 from bali.rest.headers import PeerOf, peer_of
 from bali.rest.matching import RouteFinder, with_slashes
 from bali.schemas import Scalar, ScalarKind
+from bali.schemas.decoding import DEFAULT_MAX_DEPTH
 
 __all__ = ["ActionRoute", "resource_router"]
 

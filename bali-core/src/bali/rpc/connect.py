@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from connectrpc.code import Code as ConnectCode
-from connectrpc.codec import Codec
-from connectrpc.compat import google_protobuf_binary_codec
 from connectrpc.errors import ConnectError, ErrorDetail
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
-from google.protobuf import json_format
-from google.protobuf.message import Message
 from protobuf.wkt import Any as AnyMessage
 from starlette.types import ASGIApp
 
-from bali.errors import BaliError, Internal
+from bali.errors import BaliError, Internal, UnsupportedMedia
 from bali.proto import BoundMethod, BoundService, EncodeError
 from bali.resources import ActionSpec, Call, Context, Pipeline
 from bali.resources.context import ProtocolName
 from bali.rpc.calls import REQUEST_ID, request_id_of, response_headers
+from bali.rpc.codecs import BinaryCodec, JsonCodec
 from bali.rpc.status import status_proto
 
 __all__ = ["ConnectService"]
@@ -47,50 +44,37 @@ class ConnectService:
             method.path: _Endpoint(bound.full_name, method, spec, pipeline).endpoint
             for method, spec in methods
         }
-        self.app: ASGIApp = _Application(bound.full_name, endpoints, max_bytes)
+        bodies = {method.input_type: spec.body_field for method, spec in methods}
+        json = JsonCodec(bodies=bodies, max_depth=pipeline.max_depth)
+        self.app: ASGIApp = _Application(bound.full_name, endpoints, max_bytes, json)
 
 
 class _Application(ConnectASGIApplication[None]):
-    def __init__(self, name: str, endpoints: dict[str, Any], max_bytes: int) -> None:
+    def __init__(
+        self, name: str, endpoints: dict[str, Any], max_bytes: int, json: JsonCodec
+    ) -> None:
         super().__init__(
             service=None,
             endpoints=lambda _: endpoints,
             read_max_bytes=max_bytes,
-            codecs=[google_protobuf_binary_codec(), _JsonCodec()],
+            codecs=[BinaryCodec(), json],
         )
         self._path = f"/{name}"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one call. Raises `UnsupportedMedia` for gRPC, which needs HTTP/2."""
+        if any(name == b"content-type" and _is_grpc(value) for name, value in scope["headers"]):
+            raise UnsupportedMedia("gRPC needs HTTP/2; over HTTP/1.1 use Connect or gRPC-Web")
+        try:
+            await super().__call__(scope, receive, send)
+        except BaliError:
+            # Of `receive`, about the body; whoever raised it has answered the client already.
+            return
 
     @property
     def path(self) -> str:
         """Where it is mounted."""
         return self._path
-
-
-class _JsonCodec(Codec[Message, Any]):
-    """Protobuf's JSON, without spaces; reading takes either form of a field's name."""
-
-    def name(self) -> str:
-        """The name in the content type."""
-        return "json"
-
-    def encode(self, message: Message) -> bytes:
-        """Return a message as JSON."""
-        values = json_format.MessageToDict(message)
-        return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
-
-    def decode(self, data: bytes | bytearray, message_class: type[Any]) -> Any:
-        """Return the message of a JSON document.
-
-        Raises `ConnectError` with INVALID_ARGUMENT for what is no JSON of the message.
-        """
-        message = message_class()
-        try:
-            json_format.Parse(bytes(data), message, ignore_unknown_fields=True)
-        except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-            raise ConnectError(
-                ConnectCode.INVALID_ARGUMENT, "The body is not JSON of this method's request"
-            ) from error
-        return message
 
 
 class _Endpoint:
@@ -144,6 +128,8 @@ class _Endpoint:
             raise self._error(error, context, request) from error
 
     def _call(self, message: Any, context: Context) -> Call:
+        if isinstance(message, BaliError):
+            raise message  # what the codec says of bytes that are no message
         return Call(spec=self._spec, arguments=self._method.decode(message), context=context)
 
     def _encode(self, result: Any) -> Any:
@@ -162,6 +148,10 @@ class _Endpoint:
             for item in status.details
         ]
         return ConnectError(_CODES[error.code.name], error.detail, details)
+
+
+def _is_grpc(content_type: bytes) -> bool:
+    return re.match(rb"application/grpc(?!-web)", content_type) is not None
 
 
 def _context_of(request: RequestContext[Any, Any]) -> Context:

@@ -11,7 +11,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from starlette.types import ASGIApp
 
-from bali.errors import BaliError, Internal, InvalidArgument
+from bali.errors import BaliError, Internal
 from bali.proto import BoundMethod, BoundService, EncodeError, Method, ServiceShape
 from bali.resources import ActionSpec, Call, Context, Pipeline, ResourceSpec
 from bali.rpc.calls import (
@@ -22,6 +22,7 @@ from bali.rpc.calls import (
     status_code,
     trailers_of,
 )
+from bali.rpc.codecs import malformed_message
 from bali.rpc.connect import ConnectService
 
 __all__ = ["RpcService", "encoded", "shape_of"]
@@ -142,9 +143,7 @@ class _Handler:
         try:
             message = self._parse(request)
         except DecodeError:
-            raise InvalidArgument(
-                "The request is not a message of this method", reason="MALFORMED_MESSAGE"
-            ) from None
+            raise malformed_message() from None
         return Call(spec=self._spec, arguments=self._decode(message), context=ours)
 
     async def _abort(self, context: Any, ours: Context, error: BaliError) -> None:
