@@ -174,8 +174,8 @@ def test_a_call_that_could_not_be_answered_in_time_is_refused_at_once(
     with live_server(app) as live:
         crowd = Crowd(live, 1, "doors.hold")
         gate.wait_for(1)
-        # Calls are known to take a minute, and this one has ten seconds: it does not wait.
-        app.pipeline.admission._seconds_per_call = 60.0  # noqa: SLF001 - instead of minutes of load
+        # Instead of minutes of load: calls take a minute, and this one has ten seconds.
+        app.pipeline.admission._seconds_per_call = 60.0
         error = refusal(live, protocol, "doors.quick", seconds=10.0)
         assert (error.code, error.reason) == (Code.UNAVAILABLE, "OVERLOADED")
         assert app.pipeline.admission.waiting == 0

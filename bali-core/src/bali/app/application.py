@@ -45,7 +45,7 @@ from bali.settings import Settings, Stage, current_settings
 
 __all__ = ["Bali"]
 
-#: Response headers that a browser's Connect or gRPC-Web client must be able to read.
+#: Response headers that pages of other origins may read, their Connect and gRPC-Web clients first.
 _EXPOSED_HEADERS = (
     "grpc-status",
     "grpc-message",
@@ -54,6 +54,8 @@ _EXPOSED_HEADERS = (
     "location",
 )
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+    "retry-after",
+    "www-authenticate",
 
 
 class Bali(FastAPI):
@@ -112,7 +114,8 @@ class Bali(FastAPI):
         if docs_url is not None:
             install_docs(self, docs_url=docs_url)
         self.mount(f"/{self._connect_prefix}", _Connect(self), name="connect")
-        self._add_cors(backend_cors_origins)
+        allowed = self.configuration.backend_cors_origins
+        self._cors_origins = allowed if backend_cors_origins is None else backend_cors_origins
         for item in routers:
             self._include(item)
         for resource in resources:
@@ -162,7 +165,8 @@ class Bali(FastAPI):
             setattr(self, name, value)
         for item in routers:
             self._include(item)
-        self._add_cors(backend_cors_origins)
+        if backend_cors_origins is not None:
+            self._cors_origins = backend_cors_origins
         self._rpc_service = rpc_service or self._rpc_service
         self._event_handler = event_handler or self._event_handler
 
@@ -171,18 +175,6 @@ class Bali(FastAPI):
             self.include_router(**item)
         else:
             self.include_router(item)
-
-    def _add_cors(self, origins: Sequence[str] | None) -> None:
-        allowed = self.configuration.backend_cors_origins if origins is None else origins
-        if allowed:
-            self.add_middleware(
-                CORSMiddleware,
-                allow_origins=list(allowed),
-                allow_credentials="*" not in allowed,
-                allow_methods=["*"],
-                allow_headers=["*"],
-                expose_headers=_EXPOSED_HEADERS,
-            )
 
     # -- composed on first use -----------------------------------------------------------------
 
@@ -260,9 +252,23 @@ class Bali(FastAPI):
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return the ASGI application with the limits outermost."""
-        stack = super().build_middleware_stack()
-        return DisconnectWatcher(BodyLimit(stack, max_body_bytes=self.configuration.max_body_bytes))
+        """Return the ASGI application with the limits outermost.
+
+        Only what lets pages of other origins read answers is around them: refusals are answers too.
+        """
+        stack: ASGIApp = BodyLimit(
+            super().build_middleware_stack(), max_body_bytes=self.configuration.max_body_bytes
+        )
+        if self._cors_origins:
+            stack = CORSMiddleware(
+                stack,
+                allow_origins=list(self._cors_origins),
+                allow_credentials="*" not in self._cors_origins,
+                allow_methods=["*"],
+                allow_headers=["*"],
+                expose_headers=_EXPOSED_HEADERS,
+            )
+        return DisconnectWatcher(stack)
 
     # -- in process ----------------------------------------------------------------------------
 

@@ -1,0 +1,124 @@
+"""A request that is never sent to its end does not hold a connection."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from bali import Bali, Resource, action
+from bali.server import Limits
+from bali.settings import Settings, Stage
+from bali.testing import LiveServer, RestServiceClient, live_server
+
+#: The time-outs of the server under test.
+SHORT = Limits(header_timeout_seconds=0.3, body_timeout_seconds=0.3)
+#: The same server without the rule.
+NONE = Limits(header_timeout_seconds=None, body_timeout_seconds=None)
+#: How long a test waits for a connection to end: many times the time-outs.
+PATIENCE_SECONDS = 20.0
+#: How long one waits to see that a connection stays: longer than the time-outs.
+STAYS_SECONDS = 1.0
+
+
+class Note(BaseModel):
+    """A text."""
+
+    text: str
+
+
+class NoteResource(Resource):
+    """Takes notes."""
+
+    @action(methods=["post"])
+    async def take(self, schema_in: Note) -> str:
+        """Return the text."""
+        return schema_in.text
+
+
+def serve(limits: Limits) -> Any:
+    app = Bali(title="half", resources=[NoteResource], settings=Settings(stage=Stage.TEST))
+    return live_server(app, limits=limits)
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[LiveServer]:
+    with serve(SHORT) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def unlimited() -> Iterator[LiveServer]:
+    with serve(NONE) as server:
+        yield server
+
+
+HEAD = (
+    b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+)
+HALVES = {
+    "nothing": b"",
+    "a letter": b"P",
+    "half a line": b"POST /notes/take HTT",
+    "half of the headers": b"POST /notes/take HTTP/1.1\r\nhost: x\r\ncontent-le",
+    "no body": HEAD % b"/notes/take",
+    "half a body": HEAD % b"/notes/take" + b'{"text": "',
+    "half a body over connect": HEAD % b"/half.HalfService/TakeNotes" + b'{"text": "',
+    "half a preface": b"PRI * HTTP/2.0\r\n",
+    "half a chunk": (
+        b"POST /notes/take HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        b'transfer-encoding: chunked\r\n\r\n20\r\n{"text"'
+    ),
+    "no settings behind the preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+}
+
+
+def open_half(live: LiveServer, sent: bytes) -> socket.socket:
+    connection = socket.create_connection((live.host, live.port))
+    connection.sendall(sent)
+    return connection
+
+
+def read_to_the_end(connection: socket.socket) -> bytes:
+    """Return what the server says before it closes; fail if it does not."""
+    connection.settimeout(PATIENCE_SECONDS)
+    told = b""
+    try:
+        while data := connection.recv(65536):
+            told += data
+    except ConnectionResetError:
+        pass
+    finally:
+        connection.close()
+    return told
+
+
+@pytest.mark.parametrize("half", list(HALVES))
+def test_a_half_sent_request_is_closed(live: LiveServer, half: str) -> None:
+    told = read_to_the_end(open_half(live, HALVES[half]))
+    if told.startswith(b"HTTP/1.1"):
+        assert told.startswith(b"HTTP/1.1 408 ")
+        assert b"REQUEST_TIMEOUT" in told
+
+
+@pytest.mark.parametrize("half", [half for half in HALVES if "preface" not in half])
+def test_without_the_rule_it_stays_open(unlimited: LiveServer, half: str) -> None:
+    connection = open_half(unlimited, HALVES[half])
+    connection.settimeout(STAYS_SECONDS)
+    with pytest.raises(TimeoutError):
+        connection.recv(1)
+    connection.close()
+
+
+def test_hundreds_of_them_are_closed_and_a_whole_request_is_answered(live: LiveServer) -> None:
+    halves = list(HALVES.values())
+    connections = [open_half(live, halves[number % len(halves)]) for number in range(200)]
+    client = RestServiceClient(live)
+    answer: Any = client.call("notes.take", {"text": "whole"})
+    assert answer.result == "whole"
+    for connection in connections:
+        read_to_the_end(connection)
+    client.close()
