@@ -12,13 +12,15 @@ import grpc
 
 from bali.errors import BaliError
 from bali.resources import Context, new_request_id
-from bali.rpc.status import DETAILS_KEY, status_proto
+from bali.rpc.status import DETAILS_KEY, shortened, status_proto
 
 __all__ = [
     "REQUEST_ID",
     "PeerResolver",
     "context_of",
+    "ending_of",
     "host_and_port",
+    "request_id_of",
     "response_headers",
     "status_code",
     "trailers_of",
@@ -28,9 +30,29 @@ REQUEST_ID = "x-request-id"
 #: Turns what gRPC calls the peer into the peer behind a relay.
 PeerResolver = Callable[[str], str]
 
-_SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
+#: The same as over REST.
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 _SAFE_KEY = re.compile(r"[0-9a-z_.-]+\Z")
-_SAFE_VALUE = re.compile(r"[\x20-\x7e]*\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+#: Set by gRPC, by HTTP/2 or by us.
+_RESERVED = frozenset(
+    {
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        REQUEST_ID,
+    }
+)
+#: Clients take 8 KiB of metadata in all, percent-encoded and in base64 (grpc.max_metadata_size).
+_MAX_MESSAGE_BYTES = 1024
+_MAX_STATUS_BYTES = 4096
 _FAR_SECONDS = 10 * 365 * 86400.0
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -70,14 +92,18 @@ def host_and_port(peer: str) -> str:
 
 
 def response_headers(context: Context) -> tuple[tuple[str, str], ...]:
-    """Return the metadata that an action wants to send, without what gRPC does not allow."""
+    """Return the metadata that an action wants to send.
+
+    Names that gRPC does not allow, or sets itself, are left out; control characters in a value
+    become a space, and those beyond ASCII a question mark.
+    """
     return tuple(
-        (key.lower(), value)
-        for key, value in context.response_metadata.items()
-        if _SAFE_KEY.match(key.lower())
-        and _SAFE_VALUE.match(value)
-        and not key.lower().startswith("grpc-")
-        and not key.lower().endswith("-bin")
+        (name, _CONTROL.sub(" ", str(value)).strip().encode("ascii", "replace").decode())
+        for name, value in ((str(key).lower(), v) for key, v in context.response_metadata.items())
+        if _SAFE_KEY.match(name)
+        and name not in _RESERVED
+        and not name.startswith("grpc-")
+        and not name.endswith("-bin")
     )
 
 
@@ -88,5 +114,16 @@ def status_code(error: BaliError) -> grpc.StatusCode:
 
 def trailers_of(error: BaliError, request_id: str, domain: str) -> tuple[tuple[str, Any], ...]:
     """Return the trailing metadata that tells of an error."""
-    status = status_proto(error, request_id, domain=domain)
+    status = status_proto(error, request_id, domain=domain, max_bytes=_MAX_STATUS_BYTES)
     return ((REQUEST_ID, request_id), (DETAILS_KEY, status.SerializeToString()))
+
+
+def ending_of(
+    error: BaliError, request_id: str, domain: str
+) -> tuple[grpc.StatusCode, str, tuple[tuple[str, Any], ...]]:
+    """Return what `abort` takes: the code, the text and the trailing metadata of an error.
+
+    They fit into what a client takes, and never make `abort` fail.
+    """
+    detail = shortened(error.detail, _MAX_MESSAGE_BYTES)
+    return status_code(error), detail, trailers_of(error, request_id, domain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -14,14 +14,7 @@ from starlette.types import ASGIApp
 from bali.errors import BaliError, Internal
 from bali.proto import BoundMethod, BoundService, EncodeError, Method, ServiceShape
 from bali.resources import ActionSpec, Call, Context, Pipeline, ResourceSpec
-from bali.rpc.calls import (
-    REQUEST_ID,
-    PeerResolver,
-    context_of,
-    response_headers,
-    status_code,
-    trailers_of,
-)
+from bali.rpc.calls import REQUEST_ID, PeerResolver, context_of, ending_of, response_headers
 from bali.rpc.codecs import malformed_message
 from bali.rpc.connect import ConnectService
 
@@ -115,27 +108,30 @@ class _Handler:
         except BaliError as error:
             await self._abort(context, ours, error)
             raise  # `abort` does not return
-        headers = response_headers(ours)
-        if headers:
-            await context.send_initial_metadata(headers)
+        await _send_headers(context, ours)
         context.set_trailing_metadata(((REQUEST_ID, ours.request_id),))
         return answer
 
-    async def stream(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
-        """Answer one call with many messages."""
+    async def stream(self, request: bytes, context: Any) -> None:
+        """Answer one call with many messages.
+
+        They are written here: a generator that grpcio iterates is left to the garbage collector
+        when the call is cancelled during a write.
+        """
         ours = context_of(context, self._resolve)
         is_first = True
         try:
             async with aclosing(self._pipeline.stream(self._call(request, ours))) as items:
                 async for item in items:
+                    data = encoded(self._encode, item, ours)
                     if is_first:
                         is_first = False
-                        headers = response_headers(ours)
-                        if headers:
-                            await context.send_initial_metadata(headers)
-                    yield encoded(self._encode, item, ours)
+                        await _send_headers(context, ours)
+                    await context.write(data)
         except BaliError as error:
-            await self._abort(context, ours, error)
+            await self._abort(context, ours, error, has_begun=not is_first)
+        if is_first:
+            await _send_headers(context, ours)
         context.set_trailing_metadata(((REQUEST_ID, ours.request_id),))
 
     def _call(self, request: bytes, ours: Context) -> Call:
@@ -146,10 +142,18 @@ class _Handler:
             raise malformed_message() from None
         return Call(spec=self._spec, arguments=self._decode(message), context=ours)
 
-    async def _abort(self, context: Any, ours: Context, error: BaliError) -> None:
-        trailers = trailers_of(error, ours.request_id, self._domain)
-        abort: Callable[..., Awaitable[Any]] = context.abort
-        await abort(status_code(error), error.detail, trailers)
+    async def _abort(
+        self, context: Any, ours: Context, error: BaliError, *, has_begun: bool = False
+    ) -> None:
+        if not has_begun:
+            await _send_headers(context, ours)
+        await context.abort(*ending_of(error, ours.request_id, self._domain))
+
+
+async def _send_headers(context: Any, ours: Context) -> None:
+    headers = response_headers(ours)
+    if headers:
+        await context.send_initial_metadata(headers)
 
 
 def encoded(encode: Callable[[Any], Any], result: Any, context: Context) -> bytes:
