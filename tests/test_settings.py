@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from bali.settings import Settings, Stage
+from bali.errors import ConfigurationError
+from bali.settings import Settings, Stage, current_settings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,22 @@ def test_an_unknown_stage_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BALI_STAGE", "moon")
     with pytest.raises(ValidationError, match="moon"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "message"),
+    [
+        ("STAGE", "moon", r"BALI_STAGE or STAGE is 'moon': .*'dev', 'test', 'staging' or 'prod'"),
+        ("BALI_PORT", "http", r"BALI_PORT is 'http': .*integer"),
+        ("BALI_PORT", "70000", r"BALI_PORT is '70000': .*65535; set it right in the environment"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ConfigurationError, match=message):
+        current_settings()
 
 
 def test_the_usual_names_and_the_prefixed_ones_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import grpc
@@ -14,7 +15,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 from fastapi.testclient import TestClient
 
-from bali import Bali, ConfigurationError, NotFound, Resource, action
+from bali import Bali, ConfigurationError, Database, NotFound, Resource, StaticTokens, action
 from bali.app.commands import parse_options
 from bali.settings import Settings, Stage
 from bali.testing import RpcServiceClient, live_server
@@ -101,6 +102,45 @@ def test_the_lifespan_of_the_user_runs_inside_the_apps() -> None:
     with TestClient(app) as client:
         assert client.get("/answer").json() == 42
     assert seen == ["start echo", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"title": ""}, r"title '' is no name for a service"),
+        ({"title": 7}, r"title 7 is no name for a service"),
+        ({"title": "Größe"}, r"title 'Größe' makes no name in protobuf; .*package="),
+        ({"resources": EchoResource}, r"write resources=\[EchoResource\]"),
+        ({"resources": "users"}, r"resources is a list of classes"),
+        ({"authenticator": StaticTokens}, r"authenticator <class .* is no object with a method"),
+        ({"authenticator": "token"}, r"authenticator 'token' is no object with a method"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Bali(**{"title": "echo", **arguments})
+
+
+def test_a_title_in_any_language_needs_names_for_protobuf() -> None:
+    app = Bali(title="Größe", package="size", service="SizeService", resources=[EchoResource])
+    with TestClient(app) as client:
+        assert client.get("/openapi.json").json()["info"]["title"] == "Größe"
+
+
+def test_a_database_that_cannot_be_used_is_told_without_its_password(
+    tmp_path: Path, free_port: int
+) -> None:
+    addresses = {
+        f"sqlite:///{tmp_path}/missing/x.sqlite3": "unable to open database file",
+        f"postgresql://ann:geheim@127.0.0.1:{free_port}/x": f"127.0.0.1:{free_port}/x: ",
+    }
+    for address, words in addresses.items():
+        app = Bali(title="echo", resources=[EchoResource], databases=[Database(address)])
+        with pytest.raises(ConfigurationError) as caught, TestClient(app):
+            pass  # pragma: no cover - it does not start
+        assert words in str(caught.value)
+        assert "DATABASE_URL" in str(caught.value)
+        assert "geheim" not in str(caught.value)
 
 
 def test_a_late_resource_is_refused() -> None:

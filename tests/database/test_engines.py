@@ -37,6 +37,8 @@ def test_an_address_gets_its_driver(address: str, driver: str) -> None:
         ("", "is not the address of a database"),
         ("nonsense", "is not the address of a database"),
         ("oracle9://h/d", "use one of mariadb, mysql, postgres"),
+        ("oracle://h/d", "'oracle' is no kind of database that can be used; use one of mariadb"),
+        ("postgresql://user@host:port/d", "'host:port/d' is not the address of a database"),
         ("postgresql+pg8000://h/d", "blocks; leave it out, as in postgresql://"),
         ("sqlite+pysqlite:///x", "blocks"),
     ],

@@ -240,3 +240,9 @@ def test_types_without_an_order_or_a_value_are_refused(name: str) -> None:
 def test_an_unknown_name_is_refused_by_the_manager() -> None:
     with pytest.raises(ConfigurationError, match="no column 'nobody'"):
         get_filters_expr(Author, nobody=1)
+
+
+@pytest.mark.parametrize("declared", ["name", 7, [7]])
+def test_declared_filters_are_a_list_of_names(declared: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^here: .* must be a list of names"):
+        filter_types(Author, declared, where="here")

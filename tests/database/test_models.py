@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 
+import pytest
 from sqlalchemy import (
     Column,
     DateTime,
@@ -17,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
 from bali.database import Database, Duration, ExactNumeric, UTCDateTime
+from bali.errors import ConfigurationError
 
 
 def test_a_table_has_the_name_of_its_class() -> None:
@@ -149,3 +151,11 @@ def test_types_that_are_spelled_out_are_exact_too() -> None:
 def test_a_foreign_model_is_left_alone() -> None:
     other = Table("other", Database().metadata.__class__(), Column("label", String(5)))
     assert not other.columns["label"].type._variant_mapping
+
+
+def test_a_model_without_a_key_is_refused() -> None:
+    database = Database()
+    with pytest.raises(ConfigurationError, match=r"model .*\.Keyless has no key; give it one"):
+
+        class Keyless(database.Model):  # type: ignore[name-defined, misc]  # made at run time
+            text: Mapped[str]

@@ -163,6 +163,11 @@ def test_an_unknown_name_is_refused(options: dict[str, Any]) -> None:
         model_to_schema(Author, **options)
 
 
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"<class 'int'>.* no database model; derive it"):
+        model_to_schema(int)
+
+
 class Strange(UserDefinedType[Any]):
     """A type that does not say what its values are."""
 

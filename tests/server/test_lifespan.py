@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bali.errors import ConfigurationError
 from bali.server import StartError
 from bali.server.lifespan import Lifespan
 
@@ -49,6 +50,17 @@ async def test_error_at_startup_is_told() -> None:
     for app in (raising, failing):
         with pytest.raises(StartError, match="no database"):
             await Lifespan(app).startup()
+
+
+async def test_a_mistake_of_the_author_is_told_without_a_trace() -> None:
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "Traceback (most recent ..."})
+        raise ConfigurationError("the address is wrong")
+
+    with pytest.raises(StartError) as caught:
+        await Lifespan(failing).startup()
+    assert str(caught.value) == "the address is wrong"
 
 
 async def test_error_at_shutdown_is_told(caplog: pytest.LogCaptureFixture) -> None:

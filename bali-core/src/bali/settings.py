@@ -5,8 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bali.errors import ConfigurationError
 
 __all__ = ["Settings", "Stage", "current_settings", "initialize"]
 
@@ -90,5 +92,25 @@ def initialize(settings: Settings | None) -> None:
 
 
 def current_settings() -> Settings:
-    """Return what `initialize` was given, else the settings that the environment says now."""
-    return _initialized if _initialized is not None else Settings()
+    """Return what `initialize` was given, else the settings that the environment says now.
+
+    Raises `ConfigurationError` for a variable with a value that cannot be.
+    """
+    if _initialized is not None:
+        return _initialized
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{_variables(str(item['loc'][0]))} is {item['input']!r}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise ConfigurationError(f"{wrong}; set it right in the environment or in .env") from None
+
+
+def _variables(name: str) -> str:
+    """Return the environment variables that a setting is read from."""
+    alias = Settings.model_fields[name].validation_alias if name in Settings.model_fields else None
+    if isinstance(alias, AliasChoices):
+        return " or ".join(str(choice) for choice in alias.choices if str(choice).isupper())
+    return f"BALI_{name.upper()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import grpc
 from fastapi import FastAPI
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,7 +20,7 @@ from bali.app.commands import parse_options
 from bali.app.services import AddToServer, Services, adder_of
 from bali.database import Database
 from bali.database import db as default_database
-from bali.errors import ConfigurationError, UnknownRoute
+from bali.errors import BaliError, ConfigurationError, UnknownRoute
 from bali.resources import (
     Admission,
     Authenticator,
@@ -52,10 +54,11 @@ _EXPOSED_HEADERS = (
     "grpc-status-details-bin",
     "x-request-id",
     "location",
-)
-Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
     "retry-after",
     "www-authenticate",
+)
+_PACKAGE = re.compile(r"[a-z]\w*(\.[a-z]\w*)*", re.ASCII)
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
 
 class Bali(FastAPI):
@@ -92,6 +95,7 @@ class Bali(FastAPI):
         **fastapi: Any,
     ) -> None:
         merged = {"title": title, **dict(base_settings or {}), **fastapi}
+        _check_arguments(merged["title"], resources, authenticator)
         super().__init__(docs_url=None, redoc_url=None, lifespan=self._lifespan, **merged)
         self.configuration = settings or current_settings()
         self.readiness = Readiness()
@@ -102,6 +106,11 @@ class Bali(FastAPI):
         self._event_handler = event_handler
         self._proto = proto
         name = snake(self.title) or "service"
+        if package is None and not _PACKAGE.fullmatch(name):
+            raise ConfigurationError(
+                f"title {self.title!r} makes no name in protobuf; say which ones to use, as in "
+                'Bali(title=..., package="user", service="UserService")'
+            )
         self.package = package or name
         self.service = service or f"{camel(name)}Service"
         self._collector = Collector()
@@ -369,7 +378,7 @@ class Bali(FastAPI):
                 secret=self.configuration.secret_key,
             )
             if self.configuration.stage in (Stage.DEV, Stage.TEST):
-                await database.create_all_async()
+                await _create_tables(database)
         try:
             if self._user_lifespan is None:
                 yield None
@@ -379,6 +388,40 @@ class Bali(FastAPI):
         finally:
             for database in databases:
                 await database.close()
+
+
+def _check_arguments(title: Any, resources: Any, authenticator: Any) -> None:
+    if not isinstance(title, str) or not title.strip():
+        raise ConfigurationError(
+            f'title {title!r} is no name for a service; write it like Bali(title="user", ...)'
+        )
+    if not isinstance(resources, Iterable) or isinstance(resources, str):
+        shown = getattr(resources, "__name__", repr(resources))
+        raise ConfigurationError(f"resources is a list of classes; write resources=[{shown}]")
+    if authenticator is None:
+        return
+    if isinstance(authenticator, type) or not callable(
+        getattr(authenticator, "authenticate", None)
+    ):
+        raise ConfigurationError(
+            f"authenticator {authenticator!r} is no object with a method `authenticate(context)`; "
+            "use BearerAuthenticator(...), StaticTokens(...) or one of your own"
+        )
+
+
+async def _create_tables(database: Database) -> None:
+    """Create the missing tables; whoever starts the service learns what kept it from that."""
+    try:
+        await database.create_all_async()
+    except (BaliError, SQLAlchemyError, OSError) as error:
+        root: BaseException = error
+        while root.__cause__ is not None:
+            root = root.__cause__
+        raise ConfigurationError(
+            f"cannot create the tables in {database.url.render_as_string(hide_password=True)}: "
+            f"{str(root) or repr(root)}; is the address (DATABASE_URL) right, and does the database"
+            " answer?"
+        ) from error
 
 
 class _Connect:

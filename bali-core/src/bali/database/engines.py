@@ -40,7 +40,7 @@ def driver_url(address: str) -> URL:
     """
     try:
         url = make_url(address)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         shown = address.rpartition("@")[2]
         raise ConfigurationError(
             f"{shown!r} is not the address of a database; write it like "
@@ -55,6 +55,11 @@ def driver_url(address: str) -> URL:
         raise ConfigurationError(
             f"{url.drivername!r} is no kind of database that can be used; use one of {known}"
         ) from None
+    if url.get_backend_name() not in _DRIVERS:
+        raise ConfigurationError(
+            f"{url.get_backend_name()!r} is no kind of database that can be used; use one of "
+            f"{known}"
+        )
     if not is_async:
         raise ConfigurationError(
             f"the driver of {url.drivername!r} blocks; leave it out, as in "

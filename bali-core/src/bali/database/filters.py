@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import enum
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from annotated_types import Len
@@ -102,7 +102,9 @@ def filter_types(model: type[Any], declared: Sequence[str], *, where: str) -> Ma
     Raises `ConfigurationError`, beginning with `where`, for a field or operator that does not
     exist, and for an operator that makes no sense for the column.
     """
-    if isinstance(declared, str):
+    given: Any = declared  # whatever a resource class has there
+    is_list = isinstance(given, Iterable) and not isinstance(given, str)
+    if not is_list or not all(isinstance(name, str) for name in given):
         raise ConfigurationError(f"{where}: {declared!r} must be a list of names")
     return {name: _annotation(model, name, where) for name in declared}
 

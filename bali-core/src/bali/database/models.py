@@ -10,6 +10,7 @@ import typing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import JSON, Boolean, Column, Double, Enum, Integer, MetaData, event
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.orm.instrumentation import ClassManager
@@ -18,6 +19,7 @@ from bali.database.columns import columns_of
 from bali.database.managers import AsyncAccess, SyncAccess
 from bali.database.store import StoreAccess
 from bali.database.types import Duration, ExactNumeric, UTCDateTime, coercion_of, make_exact
+from bali.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from bali.database.database import Database
@@ -163,7 +165,16 @@ def make_models(database: Database) -> tuple[type[ModelMethods], type[ModelMetho
             has_name = any("__tablename__" in vars(base) for base in cls.__mro__)
             if not (own.get("__abstract__", False) or has_name or "__table__" in own):
                 cls.__tablename__ = _table_name(cls.__name__)
-            super().__init_subclass__(**options)
+            try:
+                super().__init_subclass__(**options)
+            except ArgumentError as error:
+                if "primary key" not in str(error):
+                    raise
+                raise ConfigurationError(
+                    f"the model {cls.__module__}.{cls.__name__} has no key; give it one, as in "
+                    "`id: Mapped[int] = mapped_column(primary_key=True)`, or derive it from "
+                    "db.BaseModel"
+                ) from None
 
     event.listen(Model, "attribute_instrument", _prepare_attribute, propagate=True)
 

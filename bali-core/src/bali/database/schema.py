@@ -44,9 +44,14 @@ def model_to_schema(
     relations are left out. With `partial` every field may be absent. The same arguments give the
     same class. `name` names the class, and by it the message.
 
-    Raises `ConfigurationError` for a name that is no column, and for a type of column that has no
-    form on both protocols.
+    Raises `ConfigurationError` for what is no model, for a name that is no column, and for a type
+    of column that has no form on both protocols.
     """
+    if not hasattr(model, "__mapper__"):
+        raise ConfigurationError(
+            f"model_to_schema({model!r}): this is no database model; derive it from `db.Model` or "
+            "`db.BaseModel`, and pass the class"
+        )
     chosen = None if include is None else tuple(include)
     hashable: Any = model
     return _schema(hashable, tuple(exclude), bool(partial), chosen, name)

@@ -6,10 +6,13 @@ start, with the class, the method and the line named.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeGuard
+
+from pydantic import BaseModel
 
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, options_in, place_of
@@ -23,6 +26,10 @@ __all__ = ["Collector"]
 #: Segments of unreserved characters (RFC 3986 section 2.3).
 _PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z]\w*", re.ASCII)
+
+#: What is refused when it is nearly spelled right: a rule that nobody reads protects nothing.
+_SPELLED = ("permission_classes", "filters", "http_endpoint", "page_size")
+_NEARLY = 0.85
 
 
 class Collector:
@@ -88,7 +95,25 @@ class _ResourceReader:
             actions=actions,
         )
 
+    def _check_spelling(self) -> None:
+        for cls in self.resource.__mro__[: self.resource.__mro__.index(Resource)]:
+            for name, value in vars(cls).items():
+                if hasattr(Resource, name) or hasattr(ModelResource, name) or callable(value):
+                    continue
+                for meant in difflib.get_close_matches(name, _SPELLED, n=1, cutoff=_NEARLY):
+                    raise ConfigurationError(
+                        f"{place_of(cls)}: nothing reads {name!r}; write {meant!r}, or give what "
+                        "you mean by it another name"
+                    )
+
     def _check(self) -> None:
+        self._check_spelling()
+        schema: Any = self.resource.schema
+        if schema is not None and not (inspect.isclass(schema) and issubclass(schema, BaseModel)):
+            raise ConfigurationError(
+                f"{self.place}: schema {schema!r} is no pydantic model; for a database model write "
+                "`schema = model_to_schema(...)`, or set `model`"
+            )
         model = self.resource.model
         if model is not None and self.store is None:
             raise ConfigurationError(

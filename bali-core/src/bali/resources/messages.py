@@ -64,9 +64,10 @@ def list_request(
         field = request_field(filter_name, _bounded(annotation) | None, default=None)
         attributes[filter_name] = next(iter(field))
         fields |= field
-    if page_size is not None and not 1 <= page_size <= MAX_PAGE_SIZE:
+    given: Any = page_size  # whatever a resource class has there
+    if given is not None and not (isinstance(given, int) and 1 <= given <= MAX_PAGE_SIZE):
         raise ConfigurationError(
-            f"{where}: page_size {page_size} is not between 1 and {MAX_PAGE_SIZE}"
+            f"{where}: page_size {given!r} is not between 1 and {MAX_PAGE_SIZE}"
         )
     made: Any = create_model(name, __base__=base, __module__=base.__module__, **fields)
     model: type[ListRequest] = made

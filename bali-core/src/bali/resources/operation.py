@@ -94,9 +94,10 @@ class _ActionReader:
         wrap, response_model = self._response()
         described = self.owner.describer.model(response_model) if response_model else None
         bindings = self._bindings(request, body_field)
-        permission_classes = self.options.permission_classes
+        permission_classes, declared_at = self.options.permission_classes, self.where
         if permission_classes is None:
             permission_classes = self.owner.resource.permission_classes
+            declared_at = self.owner.place
         doc = inspect.getdoc(self.function) or ""
         return ActionSpec(
             name=self.name,
@@ -117,7 +118,7 @@ class _ActionReader:
             response=described,
             response_model=response_model,
             wrap=wrap,
-            permissions=permissions_of(permission_classes, where=self.where),
+            permissions=permissions_of(permission_classes, where=declared_at),
             keyword_of_body=self.signature.body.name if self.signature.body else None,
             keyword_of_id=self.signature.key.name if self.signature.key else None,
             keywords={argument.name: argument.name for argument in self.signature.scalars},

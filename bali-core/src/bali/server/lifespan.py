@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
+from bali.errors import ConfigurationError
 from bali.server.disconnect import ASGIApp, Message
 from bali.server.listeners import StartError
 
@@ -43,6 +44,8 @@ class Lifespan:
             return
         if answer["type"] == "lifespan.startup.failed":
             await self._task
+            if isinstance(self._error, ConfigurationError):  # it says what to do; no trace helps
+                raise StartError(str(self._error)) from self._error
             message = str(answer.get("message", "")).rstrip()
             raise StartError(f"the application failed to start\n{message}") from self._error
 
