@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -23,14 +24,19 @@ TIMEOUT_SECONDS = 120.0
 _ADDRESS = re.compile(
     r"(\b(?:localhost|127\.0\.0\.1|0\.0\.0\.0):|--(?:rpc-)?port[ =])([89]\d{3})\b"
 )
+_ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)")
+_POSTGRES = re.compile(r"postgresql://\S*")
 _EXITS = re.compile(r"#\s*exits (\d+)\s*$")
 
 
 class Session:
     """One document being followed by a reader: files, a Python session, servers, a shell."""
 
-    def __init__(self, document: Path, folder: Path) -> None:
+    def __init__(
+        self, document: Path, folder: Path, *, postgres: Callable[[], str] | None = None
+    ) -> None:
         self.document = document
+        self._postgres = postgres
         self.folder = folder
         self.shell_folder = folder
         self._ports: dict[str, str] = {}
@@ -160,7 +166,12 @@ class Session:
     # -- servers ---------------------------------------------------------------------------
 
     def _serve(self, block: Block, command: str) -> None:
-        program, *arguments = shlex.split(command)
+        words = shlex.split(command)
+        variables: dict[str, str] = {}
+        while assigned := _ASSIGNMENT.fullmatch(words[0]):
+            variables[assigned[1]] = self._with_real_database(assigned[2])
+            words.pop(0)
+        program, *arguments = words
         for option, port in (("--port", "8000"), ("--rpc-port", "9080")):
             if option not in arguments:
                 arguments += [option, self._port(port)]
@@ -170,7 +181,7 @@ class Session:
         self._servers[program] = subprocess.Popen(
             [sys.executable, path.name, *arguments],
             cwd=path.parent,
-            env=self._environment() | {"PYTHONWARNINGS": "error"},
+            env=self._environment() | {"PYTHONWARNINGS": "error"} | variables,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -263,6 +274,11 @@ class Session:
 
     def _with_real_ports(self, text: str) -> str:
         return _ADDRESS.sub(lambda match: match[1] + self._port(match[2]), text)
+
+    def _with_real_database(self, text: str) -> str:
+        if self._postgres is None or not _POSTGRES.match(text):
+            return text
+        return self._postgres()
 
     def _environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -21,8 +21,11 @@ DOCUMENTS = [
 @pytest.mark.parametrize(
     "document", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS]
 )
-def test_document_holds(document: Path, tmp_path: Path) -> None:
+def test_document_holds(document: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    def postgres() -> str:
+        return str(request.getfixturevalue("postgres_url"))
+
     folder = tmp_path / document.stem
     folder.mkdir()
-    with Session(document, folder) as session:
+    with Session(document, folder, postgres=postgres) as session:
         session.run(read_document(document))
