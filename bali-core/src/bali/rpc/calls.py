@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -9,22 +10,28 @@ from typing import Any
 from urllib.parse import unquote
 
 import grpc
+from google.protobuf.message import Message
 
-from bali.errors import BaliError
+from bali.errors import BaliError, Internal
+from bali.proto import EncodeError
 from bali.resources import Context, new_request_id
 from bali.rpc.status import DETAILS_KEY, shortened, status_proto
 
 __all__ = [
+    "MAX_STATUS_BYTES",
     "REQUEST_ID",
     "PeerResolver",
     "context_of",
     "ending_of",
     "host_and_port",
+    "message_of",
     "request_id_of",
     "response_headers",
     "status_code",
     "trailers_of",
 ]
+
+_log = logging.getLogger("bali.calls")
 
 REQUEST_ID = "x-request-id"
 #: Turns what gRPC calls the peer into the peer behind a relay.
@@ -52,7 +59,7 @@ _RESERVED = frozenset(
 )
 #: Clients take 8 KiB of metadata in all, percent-encoded and in base64 (grpc.max_metadata_size).
 _MAX_MESSAGE_BYTES = 1024
-_MAX_STATUS_BYTES = 4096
+MAX_STATUS_BYTES = 4096
 _FAR_SECONDS = 10 * 365 * 86400.0
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -107,6 +114,21 @@ def response_headers(context: Context) -> tuple[tuple[str, str], ...]:
     )
 
 
+def message_of(encode: Callable[[Any], Message], result: Any, context: Context) -> Message:
+    """Return the message of a result; raise `Internal` for one that the message cannot hold."""
+    try:
+        return encode(result)
+    except EncodeError as error:
+        _log.error(
+            "the result of %s does not fit its message, request id %s: %s",
+            context.operation,
+            context.request_id,
+            error,
+            extra={"operation": context.operation, "request_id": context.request_id},
+        )
+        raise Internal from error
+
+
 def status_code(error: BaliError) -> grpc.StatusCode:
     """Return grpcio's name for the code of an error."""
     return _STATUS_CODES[int(error.code)]
@@ -114,7 +136,7 @@ def status_code(error: BaliError) -> grpc.StatusCode:
 
 def trailers_of(error: BaliError, request_id: str, domain: str) -> tuple[tuple[str, Any], ...]:
     """Return the trailing metadata that tells of an error."""
-    status = status_proto(error, request_id, domain=domain, max_bytes=_MAX_STATUS_BYTES)
+    status = status_proto(error, request_id, domain=domain, max_bytes=MAX_STATUS_BYTES)
     return ((REQUEST_ID, request_id), (DETAILS_KEY, status.SerializeToString()))
 
 

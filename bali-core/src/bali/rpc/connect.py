@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
 from connectrpc.code import Code as ConnectCode
@@ -16,11 +18,11 @@ from connectrpc.server import ConnectASGIApplication, Endpoint
 from protobuf.wkt import Any as AnyMessage
 from starlette.types import ASGIApp
 
-from bali.errors import BaliError, Internal, UnsupportedMedia
-from bali.proto import BoundMethod, BoundService, EncodeError
+from bali.errors import BaliError, UnsupportedMedia
+from bali.proto import BoundMethod, BoundService
 from bali.resources import ActionSpec, Call, Context, Pipeline
 from bali.resources.context import ProtocolName
-from bali.rpc.calls import REQUEST_ID, request_id_of, response_headers
+from bali.rpc.calls import MAX_STATUS_BYTES, REQUEST_ID, message_of, request_id_of, response_headers
 from bali.rpc.codecs import BinaryCodec, JsonCodec
 from bali.rpc.status import status_proto
 
@@ -66,7 +68,8 @@ class _Application(ConnectASGIApplication[None]):
         if any(name == b"content-type" and _is_grpc(value) for name, value in scope["headers"]):
             raise UnsupportedMedia("gRPC needs HTTP/2; over HTTP/1.1 use Connect or gRPC-Web")
         try:
-            await super().__call__(scope, receive, send)
+            readable = {**scope, "headers": _readable(scope["headers"])}
+            await super().__call__(readable, receive, send)
         except BaliError:
             # Of `receive`, about the body; whoever raised it has answered the client already.
             return
@@ -108,7 +111,7 @@ class _Endpoint:
         context = _context_of(request)
         try:
             result = await self._pipeline.run(self._call(message, context))
-            answer = self._encode(result)
+            answer = message_of(self._method.encode, result, context)
         except BaliError as error:
             raise self._error(error, context, request) from error
         _send_headers(context, request)
@@ -123,31 +126,29 @@ class _Endpoint:
                     if is_first:
                         is_first = False
                         _send_headers(context, request)
-                    yield self._encode(item)
+                    yield message_of(self._method.encode, item, context)
         except BaliError as error:
             raise self._error(error, context, request) from error
+        if is_first:
+            _send_headers(context, request)
 
     def _call(self, message: Any, context: Context) -> Call:
         if isinstance(message, BaliError):
             raise message  # what the codec says of bytes that are no message
         return Call(spec=self._spec, arguments=self._method.decode(message), context=context)
 
-    def _encode(self, result: Any) -> Any:
-        try:
-            return self._method.encode(result)
-        except EncodeError as error:
-            raise Internal from error
-
     def _error(
         self, error: BaliError, context: Context, request: RequestContext[Any, Any]
     ) -> ConnectError:
         _send_headers(context, request)
-        status = status_proto(error, context.request_id, domain=self._domain)
+        # gRPC-Web tells of an error in headers, whose room is bounded; Connect does it in a body.
+        longest = MAX_STATUS_BYTES if context.protocol == "grpc-web" else None
+        status = status_proto(error, context.request_id, domain=self._domain, max_bytes=longest)
         details = [
             ErrorDetail(AnyMessage(type_url=item.type_url, value=item.value))
             for item in status.details
         ]
-        return ConnectError(_CODES[error.code.name], error.detail, details)
+        return ConnectError(_CODES[error.code.name], status.message, details)
 
 
 def _is_grpc(content_type: bytes) -> bool:
@@ -155,19 +156,45 @@ def _is_grpc(content_type: bytes) -> bool:
 
 
 def _context_of(request: RequestContext[Any, Any]) -> Context:
-    metadata: dict[str, str | bytes] = {}
-    for key, value in request.request_headers.allitems():
-        name = key.lower()
-        known = metadata.get(name)
-        metadata[name] = f"{known}, {value}" if isinstance(known, str) else value
+    metadata = _metadata_of(request)
     remaining = request.timeout_ms
-    return Context(
+    context = Context(
         protocol=_protocol_of(str(metadata.get("content-type", ""))),
         metadata=metadata,
         deadline_monotonic=None if remaining is None else time.monotonic() + remaining / 1000,
         request_id=request_id_of(metadata),
-        peer=request.client_address or "",
+        peer=_peer_of(request.client_address or ""),
     )
+    # Also for a call that the library ends: its deadline passed before the pipeline could tell.
+    request.response_headers[REQUEST_ID] = context.request_id
+    return context
+
+
+def _metadata_of(request: RequestContext[Any, Any]) -> dict[str, str | bytes]:
+    metadata: dict[str, str | bytes] = {}
+    for key, value in request.request_headers.allitems():
+        name = key.lower()
+        known = metadata.get(name)
+        if name.endswith("-bin"):
+            with suppress(binascii.Error, ValueError):  # left out if it is not base64
+                metadata[name] = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+        else:
+            metadata[name] = f"{known}, {value}" if isinstance(known, str) else value
+    return metadata
+
+
+def _peer_of(address: str) -> str:
+    """Return `[host]:port` for the `host:port` of an IPv6 address, as REST says it."""
+    host, _, port = address.removeprefix("::ffff:").rpartition(":")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}" if host else ""
+
+
+def _readable(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return headers as the library wants them: beyond ASCII it takes UTF-8, HTTP is Latin-1."""
+    return [
+        (name, value if value.isascii() else value.decode("latin-1").encode())
+        for name, value in headers
+    ]
 
 
 def _protocol_of(content_type: str) -> ProtocolName:
@@ -176,6 +203,5 @@ def _protocol_of(content_type: str) -> ProtocolName:
 
 def _send_headers(context: Context, request: RequestContext[Any, Any]) -> None:
     headers = request.response_headers
-    headers[REQUEST_ID] = context.request_id
     for key, value in response_headers(context):
         headers[key] = value

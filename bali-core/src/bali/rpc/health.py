@@ -32,13 +32,19 @@ class HealthService:
         self._readiness = readiness
         self._names = ("", *services)
         self._servicer: Any = None
+        self._unsubscribe: Callable[[], None] | None = None
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Mount the service on a server, in the event loop that runs it."""
+        """Mount the service on a server, in the event loop that runs it.
+
+        The server before, if there was one, follows readiness no longer.
+        """
+        if self._unsubscribe is not None:
+            self._unsubscribe()
         self._servicer = health_aio.HealthServicer()
         ready = self._readiness.is_ready
         self._servicer._server_status = {name: _status(ready) for name in self._names}  # noqa: SLF001 - `set` is a coroutine, and there is no server yet
-        self._readiness.subscribe(self._follow)
+        self._unsubscribe = self._readiness.subscribe(self._follow)
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
 
     async def _follow(self, ready: bool) -> None:  # noqa: FBT001 - a listener's form

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -11,16 +10,21 @@ import grpc
 from google.protobuf.message import DecodeError
 from starlette.types import ASGIApp
 
-from bali.errors import BaliError, Internal
-from bali.proto import BoundMethod, BoundService, EncodeError, Method, ServiceShape
+from bali.errors import BaliError
+from bali.proto import BoundMethod, BoundService, Method, ServiceShape
 from bali.resources import ActionSpec, Call, Context, Pipeline, ResourceSpec
-from bali.rpc.calls import REQUEST_ID, PeerResolver, context_of, ending_of, response_headers
+from bali.rpc.calls import (
+    REQUEST_ID,
+    PeerResolver,
+    context_of,
+    ending_of,
+    message_of,
+    response_headers,
+)
 from bali.rpc.codecs import malformed_message
 from bali.rpc.connect import ConnectService
 
-__all__ = ["RpcService", "encoded", "shape_of"]
-
-_log = logging.getLogger("bali.calls")
+__all__ = ["RpcService", "shape_of"]
 
 
 def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> ServiceShape:
@@ -104,7 +108,7 @@ class _Handler:
         ours = context_of(context, self._resolve)
         try:
             result = await self._pipeline.run(self._call(request, ours))
-            answer = encoded(self._encode, result, ours)
+            answer = message_of(self._encode, result, ours).SerializeToString()
         except BaliError as error:
             await self._abort(context, ours, error)
             raise  # `abort` does not return
@@ -123,7 +127,7 @@ class _Handler:
         try:
             async with aclosing(self._pipeline.stream(self._call(request, ours))) as items:
                 async for item in items:
-                    data = encoded(self._encode, item, ours)
+                    data = message_of(self._encode, item, ours).SerializeToString()
                     if is_first:
                         is_first = False
                         await _send_headers(context, ours)
@@ -154,17 +158,3 @@ async def _send_headers(context: Any, ours: Context) -> None:
     headers = response_headers(ours)
     if headers:
         await context.send_initial_metadata(headers)
-
-
-def encoded(encode: Callable[[Any], Any], result: Any, context: Context) -> bytes:
-    """Return the bytes of a result; raise `Internal` for one that the message cannot hold."""
-    try:
-        return encode(result).SerializeToString()  # type: ignore[no-any-return]  # bytes
-    except EncodeError as error:
-        _log.error(
-            "the result of %s does not fit its message, request id %s: %s",
-            context.operation,
-            context.request_id,
-            error,
-        )
-        raise Internal from error
