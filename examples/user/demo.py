@@ -59,8 +59,9 @@ class Demo:
         self.wrong += not is_right
         mark = "[green]ok[/]" if is_right else "[red]WRONG[/]"
         console.print(f"\n[bold]{title}[/]  {mark}")
-        console.print(f"  [cyan]{call}[/]", markup=True)
-        console.print(f"  {json.dumps(answer, default=str)}", markup=False, style="dim")
+        console.print(f"  {call}", markup=False, style="cyan")
+        for line in readable(answer):
+            console.print(f"  {line}", markup=False, style="dim")
         return answer
 
     # -- the four protocols --------------------------------------------------------------------
@@ -185,6 +186,12 @@ class Demo:
             expected=lambda answer: answer[1]["is_active"] is False,
         )
         self.show(
+            "read one",
+            "GET /users/1",
+            self.rest("GET", "/users/1"),
+            expected=lambda answer: answer[0] == 200 and answer[1]["username"] == "ann",
+        )
+        self.show(
             "wrong fields are named",
             'POST /users {"username": 7, "agee": 1}',
             self.rest("POST", "/users", {"username": 7, "agee": 1}),
@@ -203,8 +210,8 @@ class Demo:
         self.show(
             "a stream of server-sent events",
             "GET /users/watch?at_least=40",
-            [line.removeprefix("data: ") for line in events.splitlines() if line],
-            expected=lambda answer: len(answer) == 2,
+            [json.loads(line[6:]) for line in events.splitlines() if line.startswith("data: ")],
+            expected=lambda answer: [item["username"] for item in answer] == ["ann", "cleo"],
         )
 
     def run_grpc(self) -> None:
@@ -231,25 +238,52 @@ class Demo:
             ),
         )
         self.show(
-            "a missing user is the same error as over REST",
-            "GetUser{id: 99}",
-            {"grpc": self.grpc("GetUser", {"id": 99}), "rest": self.rest("GET", "/users/99")[1]},
-            expected=lambda answer: (
-                answer["grpc"]["code"] == answer["rest"]["code"] == "NOT_FOUND"
-                and answer["grpc"]["reason"] == answer["rest"]["reason"]
-            ),
+            "the action of its own",
+            'DeactivateUser{id: 3, text: "moved away"}',
+            self.grpc("DeactivateUser", {"id": 3, "text": "moved away"}),
+            expected=lambda answer: answer["username"] == "cleo" and answer["is_active"] is False,
         )
-        self.show(
-            "a stranger may not write here either",
-            'CreateUser{user: {username: "eve"}} without a token',
-            self.grpc("CreateUser", {"user": {"username": "eve"}}, token=False),
-            expected=lambda answer: answer["code"] == "UNAUTHENTICATED",
-        )
+        self.show_refusals()
         self.show(
             "a server stream",
             "WatchUsers{at_least: 40}",
             self.grpc_stream("WatchUsers", {"at_least": 40}),
             expected=lambda answer: [item["username"] for item in answer] == ["ann", "cleo"],
+        )
+
+    def show_refusals(self) -> None:
+        """Be refused over gRPC for the same reasons as over REST."""
+        self.show_pair(
+            "a field that is missing: the same error as over REST",
+            "CreateUser{user: {age: 41}}",
+            self.grpc("CreateUser", {"user": {"age": 41}}),
+            self.rest("POST", "/users", {"age": 41}),
+            code="INVALID_ARGUMENT",
+        )
+        self.show_pair(
+            "a user that is missing: the same error as over REST",
+            "GetUser{id: 99}",
+            self.grpc("GetUser", {"id": 99}),
+            self.rest("GET", "/users/99"),
+            code="NOT_FOUND",
+        )
+        self.show_pair(
+            "a stranger may not write here either",
+            'CreateUser{user: {username: "eve"}} without a token',
+            self.grpc("CreateUser", {"user": {"username": "eve"}}, token=False),
+            self.rest("POST", "/users", {"username": "eve"}, token=False),
+            code="UNAUTHENTICATED",
+        )
+
+    def show_pair(self, title: str, call: str, grpc: Any, rest: Any, *, code: str) -> None:
+        """Print what gRPC and REST answered to the same mistake; the two must tell the same."""
+        told = {key: rest[1][key] for key in ("code", "reason", "detail", "errors")
+                if key in rest[1]}  # fmt: skip
+        self.show(
+            title,
+            call,
+            {"gRPC": grpc, "REST": told},
+            expected=lambda answer: answer["gRPC"] == answer["REST"] and grpc["code"] == code,
         )
 
     def run_browsers(self) -> None:
@@ -294,14 +328,30 @@ def _numbers(value: Any) -> Any:
 
 
 def grpc_error(error: Any) -> dict[str, Any]:
-    """Return what a gRPC error says: code, text, and the reason in its details."""
+    """Return what a gRPC error says, under the names that REST gives the same things."""
     told = {"code": error.code().name, "detail": error.details()}
     raw = dict(error.trailing_metadata()).get("grpc-status-details-bin", b"")
+    info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status_pb2.Status.FromString(raw).details:
-        info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info):
             told["reason"] = info.reason
+        elif detail.Unpack(request):
+            told["errors"] = [
+                {"field": item.field, "reason": item.reason, "description": item.description}
+                for item in request.field_violations
+            ]
     return told
+
+
+def readable(answer: Any) -> list[str]:
+    """Return the lines that show an answer: a list or a pair of answers one by one."""
+    if isinstance(answer, tuple):
+        return [" ".join(json.dumps(part) for part in answer)]
+    if isinstance(answer, list):
+        return [json.dumps(item) for item in answer]
+    if isinstance(answer, dict) and "gRPC" in answer:
+        return [f"{name}: {json.dumps(item)}" for name, item in answer.items()]
+    return [json.dumps(answer)]
 
 
 def choose_port() -> int:
@@ -336,6 +386,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Run the demonstration."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     port = choose_port()
     with tempfile.TemporaryDirectory() as folder:
         environment = {
@@ -345,16 +396,29 @@ def main() -> None:
         }
         command = [sys.executable, str(HERE / "main.py"), "--port", str(port)]
         console.print(f"starting the user service: python main.py --port {port}")
-        with subprocess.Popen(command, cwd=folder, env=environment) as process:
-            try:
-                wrong = tell(port, process)
-            except KeyboardInterrupt:
-                wrong = 0
-            finally:
-                process.send_signal(signal.SIGINT)
-                code = process.wait(30)
-    if wrong or code:
-        sys.exit(f"{wrong} answers were wrong; the service ended with exit code {code}")
+        # A session of its own: Ctrl-C comes here alone, and the service is stopped once.
+        process = subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True)
+        try:
+            wrong = tell(port, process)
+        except KeyboardInterrupt:
+            wrong = 0
+        finally:
+            code = stop(process)
+    if wrong:
+        sys.exit(f"{wrong} answers were wrong")
+    if code:
+        sys.exit(f"the service ended with exit code {code}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """Stop the service, at once when it takes too long or Ctrl-C comes again; return its code."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(30)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.kill()
+        return process.wait()
 
 
 def tell(port: int, process: subprocess.Popen[bytes]) -> int:
@@ -363,13 +427,12 @@ def tell(port: int, process: subprocess.Popen[bytes]) -> int:
     wait_until_ready(demo.url, process)
     try:
         demo.run()
-        docs = demo.http.get("/docs")
         console.rule("Documentation")
         demo.show(
             "docs pages, without the internet",
-            f"{demo.url}/docs  {demo.url}/openapi.json",
-            docs.status_code,
-            expected=lambda status: status == httpx2.codes.OK,
+            f"{demo.url}/docs  {demo.url}/redoc  {demo.url}/openapi.json",
+            [demo.http.get(path).status_code for path in ("/docs", "/redoc", "/openapi.json")],
+            expected=lambda answer: answer == [200, 200, 200],
         )
     finally:
         demo.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ from pydantic import BaseModel
 
 from bali import Bali, Resource, action
 from bali.server import Limits
+from bali.server.http_protocol import HttpProtocol
 from bali.settings import Settings, Stage
 from bali.testing import LiveServer, RestServiceClient, live_server
 
@@ -122,3 +125,21 @@ def test_hundreds_of_them_are_closed_and_a_whole_request_is_answered(live: LiveS
     for connection in connections:
         read_to_the_end(connection)
     client.close()
+
+
+def remaining() -> int:
+    gc.collect()
+    return sum(type(item) is HttpProtocol for item in gc.get_objects())
+
+
+@pytest.mark.parametrize("half", list(HALVES))
+def test_nothing_of_a_closed_connection_remains(half: str) -> None:
+    # A timer that goes on keeps its connection in memory, and the processor busy.
+    before = remaining()
+    with serve(SHORT) as live:
+        read_to_the_end(open_half(live, HALVES[half]))
+        for _ in range(200):
+            if remaining() <= before:
+                break
+            time.sleep(0.05)
+        assert remaining() <= before

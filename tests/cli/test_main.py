@@ -6,6 +6,8 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import pytest
+
 
 def bali(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from bali_cli.main import main; main()", *arguments]
@@ -29,6 +31,14 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     assert result.returncode == 2
     assert "walk" in result.stderr
     assert not result.stdout
+
+
+@pytest.mark.parametrize(("option", "value"), [("--port", "65536"), ("--workers", "0")])
+def test_a_number_out_of_range_is_a_usage_error_of_this_command(option: str, value: str) -> None:
+    result = bali("run", option, value)
+    assert result.returncode == 2
+    assert "Usage: bali run" in result.stderr.replace("-c run", "bali run")
+    assert option in result.stderr
 
 
 def test_help_loads_no_server_library() -> None:

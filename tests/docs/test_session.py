@@ -136,6 +136,19 @@ def test_a_server_is_started_on_a_free_port_and_stopped(follow: Follow) -> None:
     )
 
 
+def test_a_server_gets_variables_and_a_real_database(tmp_path: Path) -> None:
+    document = tmp_path / "guide.md"
+    document.write_text(
+        SERVER.replace('GREETING = "hello"', "import os\n\nGREETING = os.environ['DATABASE_URL']")
+        + "<!-- serves: DATABASE_URL=postgresql://user@db.example/x main.py -->\n"
+        "```console\n$ curl -sS localhost:8000\npostgresql://real/y\n```\n"
+    )
+    folder = tmp_path / "guide"
+    folder.mkdir()
+    with Session(document, folder, postgres=lambda: "postgresql://real/y") as session:
+        session.run(read_document(document))
+
+
 def test_a_wrong_answer_of_a_server_fails(follow: Follow) -> None:
     with pytest.raises(DocumentError, match="expected:\nbye\nprinted:\nhello"):
         follow(

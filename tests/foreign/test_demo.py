@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "user"
 
@@ -41,3 +47,43 @@ def test_it_fails_when_an_answer_is_wrong(tmp_path: Path) -> None:
     code, output = demo(folder)
     assert code != 0
     assert "WRONG" in output
+
+
+def test_it_takes_another_port_when_its_own_is_taken() -> None:
+    with socket.socket() as other:
+        with contextlib.suppress(OSError):  # something else has it already: just as well
+            other.bind(("127.0.0.1", 8000))
+            other.listen()
+        code, output = demo(EXAMPLE)
+    assert code == 0, output
+    found = re.search(r"port 8000 is taken, using (\d+)", output)
+    assert found is not None, output
+    assert f"http://127.0.0.1:{found[1]}/docs" in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stays_up_until_it_is_stopped(number: int) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "CHECK"}
+    with subprocess.Popen(
+        [sys.executable, "-u", str(EXAMPLE / "demo.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if "Ctrl-C stops it" in line:
+                break
+        found = re.search(r"The service is up at http://127\.0\.0\.1:(\d+)", "".join(seen))
+        assert found is not None, "".join(seen)
+        port = int(found[1])
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        os.killpg(process.pid, number)  # as a terminal does: to every process of the group
+        rest = process.stdout.read()
+        assert process.wait(60) == 0, "".join(seen) + rest
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5)

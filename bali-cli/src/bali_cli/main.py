@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-__all__ = ["main"]
+from bali_cli.run.command import run
+
+__all__ = ["app", "main"]
 
 app = typer.Typer(
     name="bali",
     help="Develop services written with bali.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Protocol(StrEnum):
-    """What `bali run` serves, when it is not everything."""
-
-    HTTP = "http"
-    RPC = "rpc"
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag's value
@@ -43,29 +38,18 @@ def bali(
     """Develop services written with bali."""
 
 
-@app.command()
-def run(
-    protocol: Annotated[
-        Protocol | None, typer.Argument(help="Serve this one alone; everything if left out.")
-    ] = None,
-    *,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
-    reload: Annotated[bool, typer.Option("--reload", help="Restart when a file changes.")] = False,
-) -> None:
-    """Serve the `app` of the main.py in this directory."""
-    from bali_cli.run import run_service
-
-    arguments = [] if protocol is None else [f"--{protocol}"]
-    for name, value in (("--host", host), ("--port", port), ("--workers", workers)):
-        if value is not None:
-            arguments += [name, str(value)]
-    if reload:
-        arguments.append("--reload")
-    run_service(arguments)
+# In the order in which a service meets them. Each module loads nothing but typer.
+app.command()(run)
 
 
 def main() -> None:
-    """Run the command that the command line names."""
-    app()
+    """Run the command that the command line names.
+
+    What the machine refuses (a file that may not be written, a full disk) ends it with a line on
+    stderr and exit code 1, like every other failure.
+    """
+    try:
+        app()
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        sys.exit(f"error: {error.strerror or error}{where}")

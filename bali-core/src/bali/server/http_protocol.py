@@ -240,6 +240,7 @@ class HttpProtocol(HttpToolsProtocol):
         now = self.loop.time()
         self._expire_writing(now)
         if self._linger_until is not None and now >= self._linger_until:
+            self._linger_until = None
             self.transport.abort()
         is_over = self._refused or self.transport.is_closing()
         due = None if is_over else self._receive_deadline(now)
@@ -249,6 +250,8 @@ class HttpProtocol(HttpToolsProtocol):
         when = min(
             now + self._tick, due or now + self._tick, self._linger_until or now + self._tick
         )
+        # A refusal has set a timer already; two would each set the next one, for ever.
+        self._stop_timer()
         self._timer = self.loop.call_at(when, self._check)
 
     def _receive_deadline(self, now: float) -> float | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-c", "from bali_cli.main import main; main()", "run"]
+COMMAND = [sys.executable, "-m", "bali_cli", "run"]
 
 SERVICE = """
 from bali import Bali, Resource, action
