@@ -386,7 +386,8 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Run the demonstration."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
     port = choose_port()
     with tempfile.TemporaryDirectory() as folder:
         environment = {

@@ -72,18 +72,21 @@ def test_it_stays_up_until_it_is_stopped(number: int) -> None:
         env=environment,
         start_new_session=True,
     ) as process:
-        assert process.stdout is not None
-        seen = []
-        for line in process.stdout:
-            seen.append(line)
-            if "Ctrl-C stops it" in line:
-                break
-        found = re.search(r"The service is up at http://127\.0\.0\.1:(\d+)", "".join(seen))
-        assert found is not None, "".join(seen)
-        port = int(found[1])
-        socket.create_connection(("127.0.0.1", port), 5).close()
-        os.killpg(process.pid, number)  # as a terminal does: to every process of the group
-        rest = process.stdout.read()
-        assert process.wait(60) == 0, "".join(seen) + rest
+        try:
+            assert process.stdout is not None
+            seen = []
+            for line in process.stdout:
+                seen.append(line)
+                if "Ctrl-C stops it" in line:
+                    break
+            found = re.search(r"The service is up at http://127\.0\.0\.1:(\d+)", "".join(seen))
+            assert found is not None, "".join(seen)
+            port = int(found[1])
+            socket.create_connection(("127.0.0.1", port), 5).close()
+            os.killpg(process.pid, number)  # as a terminal does: to every process of the group
+            rest = process.stdout.read()
+            assert process.wait(60) == 0, "".join(seen) + rest
+        finally:
+            process.kill()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 5)
