@@ -13,7 +13,7 @@ import pytest
 
 from bali import Bali, ConfigurationError, IsAuthenticated, ProcessInterceptor, StaticTokens
 from bali.errors import Code
-from bali.rpc import error_from_status
+from bali.proto import error_from_status
 from bali.settings import Settings, Stage
 from bali.testing import live_server
 from tests.app.library import BookResource, db

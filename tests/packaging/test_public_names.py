@@ -42,7 +42,7 @@ def test_public_names_are_sorted_and_there(name: str) -> None:
 def test_each_public_package_says_what_it_offers(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__doc__
-    if name not in {"bali_cli", "bali_cli.main"}:
+    if name.partition(".")[0] != "bali_cli":  # its packages are commands: nobody imports them
         assert module.__all__
 
 

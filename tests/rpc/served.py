@@ -24,7 +24,7 @@ from bali.errors import (
     Unavailable,
     ValidationFailed,
 )
-from bali.proto import BoundMethod, build_service
+from bali.proto import BoundMethod, build_service, error_from_status
 from bali.resources import (
     Collector,
     Context,
@@ -34,7 +34,7 @@ from bali.resources import (
     Resource,
     action,
 )
-from bali.rpc import ProcessInterceptor, RpcService, error_from_status, shape_of
+from bali.rpc import ProcessInterceptor, RpcService, shape_of
 
 SECRET = "hunter2"
 

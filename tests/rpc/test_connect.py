@@ -25,8 +25,8 @@ from connectrpc.protocol import ProtocolType
 
 from bali.concurrency import run_blocking
 from bali.errors import AlreadyExists, BaliError, Code, Unavailable, ValidationFailed
-from bali.rpc import error_from_status
-from bali.rpc.status import OMITTED_KEY
+from bali.proto import error_from_status
+from bali.proto.status import OMITTED_KEY
 from tests.rpc.served import SECRET, http_server, message, service, signals
 
 PROTOCOLS = {

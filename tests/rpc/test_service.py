@@ -13,7 +13,7 @@ import pytest
 
 from bali.concurrency import run_blocking
 from bali.errors import AlreadyExists, Code, NotFound, Unavailable, ValidationFailed
-from bali.rpc.status import OMITTED_KEY
+from bali.proto.status import OMITTED_KEY
 from tests.rpc.served import (
     SECRET,
     aio_server,

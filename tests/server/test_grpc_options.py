@@ -170,6 +170,7 @@ async def test_rapid_reset_harms_nobody_else(tmp_path: Path) -> None:
 async def test_rapid_reset_harms_others_without_the_limit(tmp_path: Path) -> None:
     """The negative control. Not every flood hits somebody, so there are several."""
     async with service(tmp_path, limits={"max_concurrent_streams": 2**31 - 1}) as running_service:
+        failed = 0
         for _ in range(8):
             _, failed = await attacked(running_service.port, timeout_seconds=1)
             if failed:

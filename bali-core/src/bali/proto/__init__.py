@@ -4,6 +4,7 @@ from bali.proto.codec import Codec, EncodeError
 from bali.proto.messages import bind_request, bind_response
 from bali.proto.service import bind_service, build_service, request_decoder
 from bali.proto.shapes import BoundMethod, BoundService, Method, ServiceShape
+from bali.proto.status import error_from_status, status_proto
 from bali.proto.text import proto_text
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "bind_response",
     "bind_service",
     "build_service",
+    "error_from_status",
     "proto_text",
     "request_decoder",
+    "status_proto",
 ]

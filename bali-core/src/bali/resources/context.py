@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from bali.propagation import Circumstances, current, new_traceparent
 from bali.resources.spec import ActionSpec
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "new_request_id",
 ]
 
+Token: TypeAlias = contextvars.Token[Circumstances | None]
 ProtocolName: TypeAlias = Literal["local", "rest", "grpc", "connect", "grpc-web"]
 
 
@@ -52,6 +54,7 @@ class Context:
     request_id: str = ""
     peer: str = ""
     response_metadata: dict[str, str] = field(default_factory=dict)
+    _traceparent: str = ""
 
     def __post_init__(self) -> None:
         if not self.request_id:
@@ -62,6 +65,13 @@ class Context:
         """Return a context whose caller waits for `seconds` from now, None for ever."""
         deadline = None if seconds is None else time.monotonic() + seconds
         return cls(deadline_monotonic=deadline, **values)
+
+    @property
+    def traceparent(self) -> str:
+        """The place of this call in a trace, the caller's or a new one (W3C Trace Context)."""
+        if not self._traceparent:
+            self._traceparent = new_traceparent(self.metadata.get("traceparent"))
+        return self._traceparent
 
     @property
     def deadline(self) -> datetime.datetime | None:
@@ -108,24 +118,20 @@ class Authenticator(Protocol):
         """
 
 
-_context: contextvars.ContextVar[Context | None] = contextvars.ContextVar(
-    "bali_context", default=None
-)
-
-
 def current_context() -> Context | None:
     """Return the context of the call that this task or worker thread serves, None outside one."""
-    return _context.get()
+    context = current.get()
+    return context if isinstance(context, Context) else None
 
 
-def enter_context(context: Context | None) -> contextvars.Token[Context | None]:
+def enter_context(context: Context | None) -> Token:
     """Make `context` the current one of this task; the result takes it back (`leave_context`)."""
-    return _context.set(context)
+    return current.set(context)
 
 
-def leave_context(token: contextvars.Token[Context | None]) -> None:
+def leave_context(token: Token) -> None:
     """Make current again what was so before `enter_context`."""
-    _context.reset(token)
+    current.reset(token)
 
 
 def new_request_id() -> str:

@@ -4,7 +4,6 @@ from bali.rpc.health import HealthService
 from bali.rpc.reflection import add_reflection
 from bali.rpc.service import RpcService, shape_of
 from bali.rpc.servicers import BoundaryInterceptor, ProcessInterceptor, mount_servicer
-from bali.rpc.status import error_from_status, status_proto
 
 __all__ = [
     "BoundaryInterceptor",
@@ -12,8 +11,6 @@ __all__ = [
     "ProcessInterceptor",
     "RpcService",
     "add_reflection",
-    "error_from_status",
     "mount_servicer",
     "shape_of",
-    "status_proto",
 ]

@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 
 from bali.errors import BaliError, Internal
 from bali.proto import EncodeError
+from bali.proto.status import DETAILS_KEY, shortened, status_proto
 from bali.resources import Context, new_request_id
-from bali.rpc.status import DETAILS_KEY, shortened, status_proto
 
 __all__ = [
     "MAX_STATUS_BYTES",

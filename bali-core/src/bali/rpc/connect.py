@@ -20,11 +20,11 @@ from starlette.types import ASGIApp
 
 from bali.errors import BaliError, UnsupportedMedia
 from bali.proto import BoundMethod, BoundService
+from bali.proto.status import status_proto
 from bali.resources import ActionSpec, Call, Context, Pipeline
 from bali.resources.context import ProtocolName
 from bali.rpc.calls import MAX_STATUS_BYTES, REQUEST_ID, message_of, request_id_of, response_headers
 from bali.rpc.codecs import BinaryCodec, JsonCodec
-from bali.rpc.status import status_proto
 
 __all__ = ["ConnectService"]
 

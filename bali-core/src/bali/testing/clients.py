@@ -28,10 +28,9 @@ from pydantic import BaseModel
 from bali.app import Bali
 from bali.concurrency import run_blocking
 from bali.errors import BaliError, Code, FieldError, error_class
-from bali.proto import BoundMethod
+from bali.proto import BoundMethod, error_from_status
 from bali.resources import ActionSpec
 from bali.rest.payload import BytesDecoder, has_bytes
-from bali.rpc import error_from_status
 from bali.testing.live import LiveServer
 
 __all__ = [

@@ -22,8 +22,8 @@ from bali.errors import (
     ValidationFailed,
     error_class,
 )
-from bali.rpc import error_from_status, status_proto
-from bali.rpc.status import OMITTED_KEY, shortened
+from bali.proto import error_from_status, status_proto
+from bali.proto.status import OMITTED_KEY, shortened
 
 RICH = Unavailable(
     "the printer is on fire",
