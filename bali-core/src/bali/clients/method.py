@@ -1,0 +1,128 @@
+"""One method of a service as its client sees it, and the shape of its requests and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+from pydantic import ValidationError
+
+from bali.clients.codec import codec_of
+from bali.clients.schema import UNSET, Schema
+from bali.errors import FieldError, ValidationFailed
+
+__all__ = ["CallOptions", "Method"]
+
+#: A schema, a message that is its own form (`google.protobuf.StringValue`), or None for an `Empty`.
+Shape = type[Schema] | type[Message] | None
+
+
+class CallOptions(TypedDict, total=False):
+    """What any call may be told besides its request.
+
+    `timeout`: seconds, None for as long as our own caller waits. `metadata`: to send with this
+    call. `fail_silently`: answer with an empty response instead of an error. `cache_timeout`: use
+    an answer for so many seconds. `refresh`: ask anew, and keep that answer.
+    """
+
+    timeout: float | None
+    metadata: Mapping[str, str | bytes]
+    fail_silently: bool
+    cache_timeout: float
+    refresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Method:
+    """A method: its path (`/user.UserService/GetUser`) and its two shapes.
+
+    `is_idempotent`: it may be tried again when nobody knows whether it was carried out.
+    """
+
+    name: str
+    path: str
+    request: Shape
+    response: Shape
+    is_client_streaming: bool = False
+    is_server_streaming: bool = False
+    is_idempotent: bool = False
+
+    def encode(self, request: Any, given: Mapping[str, Any]) -> Message:
+        """Return the message of a call: of a schema, a mapping, or keyword arguments.
+
+        Raises `ValidationFailed` for values of the wrong type and names that do not exist, and
+        `TypeError` for a request and keyword arguments together.
+        """
+        arguments = {name: value for name, value in given.items() if value is not UNSET}
+        shape = self.request
+        if request is not None and arguments:
+            raise TypeError(
+                f"{self.name} takes a request or keyword arguments, not both; found "
+                f"{', '.join(arguments)} beside {type(request).__name__}"
+            )
+        if shape is None:
+            return Empty()
+        if not issubclass(shape, Schema):
+            return self._as_it_is(shape, request)
+        if request is None:
+            request = self._schema(shape, arguments)
+        elif isinstance(request, Mapping):
+            request = self._schema(shape, request)
+        elif isinstance(request, shape.message_type):
+            return request
+        elif not isinstance(request, shape):
+            raise TypeError(f"{self.name} takes a {shape.__name__}, found {type(request).__name__}")
+        return codec_of(shape).to_message(request)
+
+    def decode(self, message: Message) -> Any:
+        """Return the answer that a message holds; None for an `Empty`."""
+        shape = self.response
+        if shape is None:
+            return None
+        return codec_of(shape).to_schema(message) if issubclass(shape, Schema) else message
+
+    def empty_answer(self) -> Any:
+        """Return an answer in which nothing is set."""
+        return None if self.response is None else self.response()
+
+    @property
+    def request_type(self) -> type[Message]:
+        """The class of request messages."""
+        return _message_type(self.request)
+
+    @property
+    def response_type(self) -> type[Message]:
+        """The class of response messages."""
+        return _message_type(self.response)
+
+    def _as_it_is(self, shape: type[Message], request: Any) -> Message:
+        if request is None:
+            return shape()
+        if isinstance(request, shape):
+            return request
+        raise TypeError(f"{self.name} takes a {shape.__name__}, found {type(request).__name__}")
+
+    def _schema(self, shape: type[Schema], values: Mapping[str, Any]) -> Schema:
+        try:
+            return shape.model_validate(dict(values))
+        except ValidationError as error:
+            raise ValidationFailed(
+                f"the request of {self.name} has fields that are wrong",
+                field_errors=[
+                    FieldError(
+                        field=".".join(map(str, item["loc"])) or "request",
+                        reason=str(item["type"]).upper(),
+                        description=str(item["msg"]),
+                    )
+                    for item in error.errors(include_url=False, include_context=False)
+                ],
+            ) from error
+
+
+def _message_type(shape: Shape) -> type[Message]:
+    if shape is None:
+        return Empty
+    return shape.message_type if issubclass(shape, Schema) else shape

@@ -1,0 +1,167 @@
+"""What is decided for each call: its time, its metadata, whether it is tried again, its errors."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from bali.clients.method import CallOptions, Method
+from bali.clients.options import ClientOptions
+from bali.errors import BaliError, Code, DeadlineExceeded
+from bali.propagation import child_span, current, new_traceparent
+from bali.proto.status import DETAILS_KEY, error_from_status
+
+__all__ = ["Outgoing"]
+
+log = logging.getLogger("bali.clients")
+
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 2.0
+#: What a peer did not raise on purpose, or the network said: its text stays here.
+_FIXED = frozenset({Code.UNAVAILABLE, Code.INTERNAL, Code.UNKNOWN, Code.DEADLINE_EXCEEDED})
+_TEXTS: Mapping[Code, str] = {
+    Code.UNAVAILABLE: "cannot be reached or is not able to answer",
+    Code.DEADLINE_EXCEEDED: "did not answer in time",
+}
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One call on its way, with all its attempts."""
+
+    method: Method
+    options: ClientOptions
+    call: CallOptions
+    deadline_monotonic: float | None
+    metadata: tuple[tuple[str, str | bytes], ...]
+    attempt: int = 1
+
+    @classmethod
+    def new(cls, method: Method, options: ClientOptions, call: CallOptions) -> Outgoing:
+        """Return a call that is about to be made.
+
+        Raises `DeadlineExceeded` when the caller that it is made for waits no longer.
+        """
+        is_stream = method.is_client_streaming or method.is_server_streaming
+        seconds = call.get("timeout", None if is_stream else options.timeout_seconds)
+        around = current.get()
+        left = around.time_remaining_seconds if around is not None else None
+        if left is not None:
+            seconds = left if seconds is None else min(seconds, left)
+        if seconds is not None and seconds <= 0:
+            raise DeadlineExceeded(f"the time was up before {method.path} was called")
+        deadline = None if seconds is None else time.monotonic() + seconds
+        return cls(method, options, call, deadline, _metadata(options, call))
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """What is left for this attempt."""
+        if self.deadline_monotonic is None:
+            return None
+        return max(0.0, self.deadline_monotonic - time.monotonic())
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether errors become empty answers."""
+        return bool(self.call.get("fail_silently", self.options.fail_silently))
+
+    def pause_before_next(self, error: BaliError) -> float | None:
+        """Return how many seconds to wait before trying again, None to give up.
+
+        A pause that the server asked for is kept; else they double, each of random length so that
+        many clients do not come back at once.
+        """
+        is_transient = error.code is Code.UNAVAILABLE or (
+            error.code is Code.RESOURCE_EXHAUSTED and error.retry_after_seconds is not None
+        )
+        if not (is_transient and self.method.is_idempotent):
+            return None
+        if self.attempt >= self.options.attempts:
+            return None
+        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (self.attempt - 1))
+        pause = random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, hides nothing
+        if error.retry_after_seconds is not None:
+            pause = max(pause, error.retry_after_seconds)
+        left = self.timeout_seconds
+        if left is not None and pause >= left:
+            return None
+        self.attempt += 1
+        log.info("%s: %s; attempt %d in %.2f s", self.method.path, error, self.attempt, pause)
+        return pause
+
+    def silenced(self, error: BaliError, failure: BaseException) -> Any:
+        """Return the empty answer that stands for an error; raise it unless that is wanted."""
+        if not self.is_silent:
+            raise error from failure
+        log.warning("%s failed silently: %s %s", self.method.path, error.code.name, error)
+        return self.method.empty_answer()
+
+    # -- the cache -----------------------------------------------------------------------------
+
+    @property
+    def cache_seconds(self) -> float:
+        """How long to use an answer, 0 for not at all."""
+        return self.call.get("cache_timeout", 0) or 0
+
+    def cache_key(self, message: Message) -> str:
+        """Return the key of an answer: of the method, the request, and whoever it is sent for."""
+        digest = hashlib.sha256(self.method.path.encode())
+        digest.update(self.options.address.encode())
+        digest.update(message.SerializeToString(deterministic=True))
+        for key, value in self.metadata:
+            if key not in _OF_ONE_CALL:
+                digest.update(f"\0{key}\0{value!r}".encode())
+        return f"bali:{self.method.path}:{digest.hexdigest()}"
+
+    def cached(self, stored: Any) -> Any:
+        """Return the answer in what a cache gave, None when there is none or it is not ours."""
+        if not isinstance(stored, bytes):
+            return None
+        try:
+            return self.method.decode(self.method.response_type.FromString(stored))
+        except DecodeError:
+            return None
+
+
+_OF_ONE_CALL = frozenset({"traceparent", "tracestate", "x-request-id"})
+
+
+def _metadata(options: ClientOptions, call: CallOptions) -> tuple[tuple[str, str | bytes], ...]:
+    found: dict[str, str | bytes] = {}
+    around = current.get()
+    if around is None:
+        found["traceparent"] = new_traceparent(None)
+    else:
+        found["traceparent"] = child_span(around.traceparent)
+        found["x-request-id"] = around.request_id
+        for name in ("tracestate", *options.forward):
+            if (value := around.metadata.get(name.lower())) is not None:
+                found[name.lower()] = value
+    for more in (options.metadata, call.get("metadata") or {}):
+        found.update((key.lower(), value) for key, value in more.items())
+    return tuple(found.items())
+
+
+def error_of(method: Method, error: Any) -> BaliError:
+    """Return the error that gRPC tells of, of the same class as on the server.
+
+    `error` is an `RpcError` of a sync call or of grpc.aio. The text of what was not raised on
+    purpose (a connection refused at an inner address) is not handed on; it is in the cause.
+    """
+    code: grpc.StatusCode = error.code()
+    trailers = dict(error.trailing_metadata() or ())
+    details = trailers.get(DETAILS_KEY)
+    found = error_from_status(code.value[0], error.details() or "", details)
+    if details is None and found.code in _FIXED:
+        text = _TEXTS.get(found.code, "failed")
+        kind = type(found)
+        found = kind(f"{method.path.split('/')[1]} {text}")
+    return found
