@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bali_cli.new.command import new
 from bali_cli.run.command import run
 
 __all__ = ["app", "main"]
@@ -39,6 +40,7 @@ def bali(
 
 
 # In the order in which a service meets them. Each module loads nothing but typer.
+app.command()(new)
 app.command()(run)
 
 

@@ -1,0 +1,1 @@
+"""`bali new`: a service that runs and passes its own tests, from a name."""
