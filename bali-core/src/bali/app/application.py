@@ -17,6 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bali.app.commands import parse_options
+from bali.app.own_server import run_own_server
 from bali.app.services import AddToServer, Services, adder_of
 from bali.database import Database
 from bali.database import db as default_database
@@ -358,14 +359,23 @@ class Bali(FastAPI):
                 sys.argv[1:] if argv is None else argv, self.configuration, program=program
             )
             if options.mode == "rpc" and hasattr(self._rpc_service, "serve"):
-                self._rpc_service.serve()
-                return
-            _ = self.services
-            code = run(lambda: self.server(options), options)
+                code = self._run_own_server(options)
+            else:
+                _ = self.services
+                code = run(lambda: self.server(options), options)
         except ConfigurationError as error:
             sys.stderr.write(f"error: {error}\n")
             code = 2
         sys.exit(code)
+
+    def _run_own_server(self, options: ServerOptions) -> int:
+        return run_own_server(
+            self._rpc_service.serve,
+            pipeline=self.pipeline,
+            lifespan=self.router.lifespan_context(self),
+            drain_delay_seconds=options.drain_delay_seconds,
+            grace_seconds=options.grace_seconds,
+        )
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[Any]:

@@ -3,7 +3,12 @@
 from bali.rpc.health import HealthService
 from bali.rpc.reflection import add_reflection
 from bali.rpc.service import RpcService, shape_of
-from bali.rpc.servicers import BoundaryInterceptor, ProcessInterceptor, mount_servicer
+from bali.rpc.servicers import (
+    BoundaryInterceptor,
+    ProcessInterceptor,
+    interceptors_use,
+    mount_servicer,
+)
 
 __all__ = [
     "BoundaryInterceptor",
@@ -11,6 +16,7 @@ __all__ = [
     "ProcessInterceptor",
     "RpcService",
     "add_reflection",
+    "interceptors_use",
     "mount_servicer",
     "shape_of",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextvars
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -14,7 +16,21 @@ from bali.rpc.boundary import guarded_async, guarded_plain
 from bali.rpc.calls import PeerResolver
 from bali.rpc.runtime import ResourceRuntime
 
-__all__ = ["BoundaryInterceptor", "ProcessInterceptor", "mount_servicer"]
+__all__ = ["BoundaryInterceptor", "ProcessInterceptor", "interceptors_use", "mount_servicer"]
+
+_pipeline: contextvars.ContextVar[Pipeline | None] = contextvars.ContextVar(
+    "bali_interceptor_pipeline", default=None
+)
+
+
+@contextmanager
+def interceptors_use(pipeline: Pipeline) -> Iterator[None]:
+    """Give `pipeline` to each `ProcessInterceptor()` that the block makes without one."""
+    token = _pipeline.set(pipeline)
+    try:
+        yield
+    finally:
+        _pipeline.reset(token)
 
 
 class BoundaryInterceptor(grpc.aio.ServerInterceptor):
@@ -60,10 +76,14 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
 
 
 class ProcessInterceptor(grpc.ServerInterceptor):
-    """The same for a plain `grpc.server(..., interceptors=[ProcessInterceptor()])`."""
+    """The same for a plain `grpc.server(..., interceptors=[ProcessInterceptor()])`.
+
+    Without a pipeline it has that of the app which runs the `serve()` that makes it; elsewhere each
+    resource gets one with the unit of work of its own database, and callers are anonymous.
+    """
 
     def __init__(self, pipeline: Pipeline | None = None) -> None:
-        self._runtime = ResourceRuntime(pipeline)
+        self._runtime = ResourceRuntime(pipeline or _pipeline.get())
         self._guarded: dict[str, tuple[Any, Any]] = {}
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:

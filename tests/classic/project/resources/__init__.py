@@ -1,0 +1,3 @@
+from resources.user import UserResource
+
+__all__ = ["UserResource"]

@@ -1,0 +1,3 @@
+from schemas.user import UserSchema
+
+__all__ = ["UserSchema"]
