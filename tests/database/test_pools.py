@@ -56,3 +56,11 @@ async def test_one_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPat
     server.close()
     leave.set()
     await asyncio.wait([task for task in answered if task is not None])
+
+
+async def test_the_pool_is_silent_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    database = Database("sqlite://")
+    await database.ping()
+    await database.close()
+    assert caplog.messages == []
