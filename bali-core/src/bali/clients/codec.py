@@ -19,7 +19,7 @@ from bali.errors import DataLoss, FieldError, ValidationFailed
 from bali.proto.elements import MESSAGE_NAMES, SCALARS, Element, same
 from bali.proto.json_values import fill_struct, fill_value, take_struct, take_value
 
-__all__ = ["Codec", "codec_of"]
+__all__ = ["KNOWN_MESSAGES", "Codec", "codec_of"]
 
 S = TypeVar("S", bound=Schema)
 _F = FieldDescriptor
@@ -48,7 +48,7 @@ def _fill_wrapper(message: Any, value: Any) -> None:
     message.value = value
 
 
-_KNOWN: Mapping[str, Element] = {
+KNOWN_MESSAGES: Mapping[str, Element] = {
     **{name: SCALARS[kind] for kind, name in MESSAGE_NAMES.items()},
     "google.protobuf.Struct": Element(None, fill_struct, take_struct),
     "google.protobuf.ListValue": Element(None, _fill_list, _take_list),
@@ -140,7 +140,7 @@ def _element(field: Any, annotation: Any) -> Element:
         return Element(int, None, kind)
     if field.type != _F.TYPE_MESSAGE:
         return _PLAIN
-    known = _KNOWN.get(field.message_type.full_name)
+    known = KNOWN_MESSAGES.get(field.message_type.full_name)
     if known is not None:
         return known
     schema = _class_in(annotation, Schema)

@@ -2,44 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
+from bali.clients.method import CallOptions, Method
 from bali.errors import DataLoss
 
 __all__ = ["each_item", "each_item_async"]
 
 
-def each_item(call: Callable[[str], Any], field: str, first_token: str) -> Iterator[Any]:
-    """Give the items of every page; `call` takes a page token and returns a page.
+def each_item(
+    client: Any,
+    method: Method,
+    request: Any,
+    given: Mapping[str, Any],
+    options: CallOptions,
+    *,
+    field: str,
+) -> Iterator[Any]:
+    """Give the items of every page: those in `field` of each answer.
 
-    Raises `DataLoss` when the service gives the same token twice, which would never end.
+    Each page is a call of its own, with a deadline of its own. Raises `DataLoss` when the service
+    gives the token of a page as that of the next one, which would never end.
     """
-    token = first_token
+    message = method.encode(request, given)
     while True:
-        page = call(token)
+        page = client._unary(method, message, {}, options)  # noqa: SLF001 - made for generated code
         yield from getattr(page, field)
-        token = _next(page, token)
-        if not token:
+        if not _turn(message, page):
             return
 
 
 async def each_item_async(
-    call: Callable[[str], Awaitable[Any]], field: str, first_token: str
+    client: Any,
+    method: Method,
+    request: Any,
+    given: Mapping[str, Any],
+    options: CallOptions,
+    *,
+    field: str,
 ) -> AsyncIterator[Any]:
     """Do the same from an event loop."""
-    token = first_token
+    message = method.encode(request, given)
     while True:
-        page = await call(token)
+        page = await client._unary(method, message, {}, options)  # noqa: SLF001 - as above
         for item in getattr(page, field):
             yield item
-        token = _next(page, token)
-        if not token:
+        if not _turn(message, page):
             return
 
 
-def _next(page: Any, token: str) -> str:
-    found: str = page.next_page_token
-    if found and found == token:
+def _turn(message: Any, page: Any) -> bool:
+    """Make the request that of the next page; tell whether there is one."""
+    token: str = page.next_page_token
+    if token and token == message.page_token:
         raise DataLoss("the service gave the page token of this page as that of the next one")
-    return found
+    message.page_token = token
+    return bool(token)

@@ -1,0 +1,1 @@
+"""`bali add`: the typed client of another service, from its contract."""
