@@ -1,10 +1,13 @@
 """Settings: where each is read from, and what is refused."""
 
+from collections.abc import Iterator
+from types import SimpleNamespace
+
 import pytest
 from pydantic import ValidationError
 
 from bali.errors import ConfigurationError
-from bali.settings import Settings, Stage, current_settings
+from bali.settings import Settings, Stage, current_settings, initialize
 
 
 @pytest.mark.parametrize(
@@ -57,3 +60,35 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("BALI_BACKEND_CORS_ORIGINS", "https://a.example, https://b.example,")
     assert Settings().backend_cors_origins == ["https://a.example", "https://b.example"]
     assert Settings(backend_cors_origins=["*"]).backend_cors_origins == ["*"]
+
+
+@pytest.fixture
+def environment_again() -> Iterator[None]:
+    yield
+    initialize(None)
+
+
+class FormerSettings(Settings):
+    SQLALCHEMY_DATABASE_URI: str = "sqlite:///former.db"
+
+
+@pytest.mark.usefixtures("environment_again")
+def test_the_former_address_of_the_database_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    initialize(FormerSettings())
+    assert current_settings().database_url == "sqlite:///former.db"
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///a.db")
+    assert FormerSettings().database_url == "sqlite:///a.db"
+
+
+@pytest.mark.usefixtures("environment_again")
+def test_settings_of_another_class_give_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BALI_PORT", "8123")
+    initialize(SimpleNamespace(SQLALCHEMY_DATABASE_URI="sqlite:///other.db"))
+    settings = current_settings()
+    assert (settings.database_url, settings.port) == ("sqlite:///other.db", 8123)
+
+
+def test_what_is_no_settings_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"initialize\(dict\(...\)\): derive the class fr"):
+        initialize({})

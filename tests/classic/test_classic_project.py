@@ -30,8 +30,8 @@ TIMEOUT_SECONDS = 60.0
 
 
 def classic_code() -> list[tuple[str, str]]:
-    """Return path and code of each file of classic.md."""
-    text = (HERE / "classic.md").read_text(encoding="utf-8")
+    """Return path and code of each file of classic.txt."""
+    text = (HERE / "classic.txt").read_text(encoding="utf-8")
     block = text.partition("```python\n")[2].partition("```")[0]
     parts = re.split(r"^# (\S+\.py).*\n", block, flags=re.MULTILINE)[1:]
     return list(zip(parts[::2], (code.strip("\n") for code in parts[1::2]), strict=True))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bali._former import find_former_modules
+
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         ValidationFailed,
     )
     from bali.resources import (
+        API,
         AllowAny,
         Authenticator,
         BasePermission,
@@ -53,7 +56,7 @@ if TYPE_CHECKING:
         action,
         current_context,
     )
-    from bali.rpc import ProcessInterceptor
+    from bali.rpc import ProcessInterceptor, ServiceMixin
     from bali.settings import Settings, Stage, initialize
 
 _MODULES: dict[str, tuple[str, ...]] = {
@@ -84,6 +87,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "ValidationFailed",
     ),
     "bali.resources": (
+        "API",
         "AllowAny",
         "Authenticator",
         "BasePermission",
@@ -99,12 +103,14 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "action",
         "current_context",
     ),
-    "bali.rpc": ("ProcessInterceptor",),
+    "bali.rpc": ("ProcessInterceptor", "ServiceMixin"),
     "bali.settings": ("Settings", "Stage", "initialize"),
 }
+find_former_modules()
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "API",
     "APIRouter",
     "Aborted",
     "AllowAny",
@@ -137,6 +143,7 @@ __all__ = [
     "ProcessInterceptor",
     "Resource",
     "ResourceExhausted",
+    "ServiceMixin",
     "Settings",
     "Stage",
     "StaticTokens",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bali.errors import ConfigurationError
@@ -13,6 +13,8 @@ from bali.errors import ConfigurationError
 __all__ = ["Settings", "Stage", "current_settings", "initialize"]
 
 _MIB = 1024 * 1024
+#: Where the settings of the first bali have the database's address.
+_FORMER_ADDRESS = "SQLALCHEMY_DATABASE_URI"
 
 
 class Stage(StrEnum):
@@ -39,7 +41,8 @@ class Settings(BaseSettings):
     """Every setting of bali, with its unit and default.
 
     Subclass it for a service's own settings. Each is read from the environment as `BALI_<NAME>`;
-    `stage`, `database_url` and `secret_key` also from `STAGE`, `DATABASE_URL` and `SECRET_KEY`.
+    `stage`, `database_url` and `secret_key` also from `STAGE`, `DATABASE_URL` and `SECRET_KEY`. A
+    field `SQLALCHEMY_DATABASE_URI` of a subclass is the database's address when nothing else is.
     """
 
     model_config = SettingsConfigDict(
@@ -78,17 +81,34 @@ class Settings(BaseSettings):
             return [origin.strip() for origin in value.split(",") if origin.strip()]
         return value
 
+    @model_validator(mode="after")
+    def _take_former_address(self) -> Self:
+        if self.database_url is None:
+            self.database_url = getattr(self, _FORMER_ADDRESS, None)
+        return self
+
 
 _initialized: Settings | None = None
 
 
-def initialize(settings: Settings | None) -> None:
+def initialize(settings: object) -> None:
     """Make `settings` those of every `Bali` and `Database` of this process that is given none.
 
-    None goes back to reading the environment.
+    An object of another class gives its `SQLALCHEMY_DATABASE_URI`, and the environment the rest.
+    None goes back to reading the environment. Raises `ConfigurationError` for an object that is
+    neither settings nor has an address.
     """
     global _initialized  # noqa: PLW0603 - one set of settings per process is the point
-    _initialized = settings
+    if settings is None or isinstance(settings, Settings):
+        _initialized = settings
+        return
+    address = getattr(settings, _FORMER_ADDRESS, None)
+    if address is None:
+        raise ConfigurationError(
+            f"initialize({type(settings).__name__}(...)): derive the class from bali.Settings, or "
+            f"give it {_FORMER_ADDRESS}"
+        )
+    _initialized = _from_environment().model_copy(update={"database_url": str(address)})
 
 
 def current_settings() -> Settings:
@@ -96,8 +116,10 @@ def current_settings() -> Settings:
 
     Raises `ConfigurationError` for a variable with a value that cannot be.
     """
-    if _initialized is not None:
-        return _initialized
+    return _from_environment() if _initialized is None else _initialized
+
+
+def _from_environment() -> Settings:
     try:
         return Settings()
     except ValidationError as error:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,13 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bali.app.commands import parse_options
-from bali.app.own_server import run_own_server
+from bali.app.program import run_program
 from bali.app.services import AddToServer, Services, adder_of
 from bali.database import Database
 from bali.database import db as default_database
 from bali.errors import BaliError, ConfigurationError, UnknownRoute
 from bali.resources import (
+    API,
+    ActionSpec,
     Admission,
     Authenticator,
     Call,
@@ -34,16 +34,15 @@ from bali.resources import (
     ResourceSpec,
 )
 from bali.resources.naming import camel, snake
-from bali.rest import build_openapi, install_docs, install_errors, install_probes, resource_router
-from bali.server import (
-    BodyLimit,
-    DisconnectWatcher,
-    PeerRegistry,
-    Readiness,
-    Server,
-    ServerOptions,
-    run,
+from bali.rest import (
+    build_openapi,
+    install_docs,
+    install_errors,
+    install_probes,
+    resource_router,
+    routed_actions,
 )
+from bali.server import BodyLimit, DisconnectWatcher, PeerRegistry, Readiness, Server, ServerOptions
 from bali.settings import Settings, Stage, current_settings
 
 __all__ = ["Bali"]
@@ -103,7 +102,7 @@ class Bali(FastAPI):
         self.peers = PeerRegistry()
         self.authenticator = authenticator
         self._user_lifespan = lifespan
-        self._rpc_service = rpc_service
+        self.rpc_service = rpc_service
         self._event_handler = event_handler
         self._proto = proto
         name = snake(self.title) or "service"
@@ -130,25 +129,32 @@ class Bali(FastAPI):
             self._include(item)
         for resource in resources:
             self.register(resource)
+        for declared in API.declared:
+            self.register(declared.resource())
 
     # -- declaring -----------------------------------------------------------------------------
 
-    def register(self, *resources: type[Resource]) -> None:
-        """Offer resources on every protocol.
+    def register(
+        self,
+        *resources: type[Resource] | Sequence[type[Resource]],
+        with_http: bool = True,
+        with_rpc: bool = True,
+    ) -> None:
+        """Offer resources, classes or lists of them, on every protocol or on one side alone.
 
         Raises `ConfigurationError` for a class that cannot be served as written, and for a name
         or path that is taken.
         """
-        for resource in resources:
-            self._refuse_when_running(f"register({getattr(resource, '__name__', resource)})")
-            spec = self._collector.collect(resource)
-            self.include_router(
-                resource_router(
-                    spec,
-                    lambda: self.pipeline,
-                    max_json_depth=self.configuration.max_json_depth,
-                )
-            )
+        for item in resources:
+            for resource in item if isinstance(item, Sequence) else (item,):
+                self._register(resource, with_http=with_http, with_rpc=with_rpc)
+
+    def _register(self, resource: type[Resource], *, with_http: bool, with_rpc: bool) -> None:
+        self._refuse_when_running(f"register({getattr(resource, '__name__', resource)})")
+        spec = self._collector.collect(resource, with_http=with_http, with_rpc=with_rpc)
+        if with_http:
+            depth = self.configuration.max_json_depth
+            self.include_router(resource_router(spec, lambda: self.pipeline, max_json_depth=depth))
 
     def add_servicer(self, servicer: Any, add_to_server: AddToServer | None = None) -> None:
         """Mount a hand-written gRPC servicer, sync or async, on the same server and port.
@@ -177,7 +183,7 @@ class Bali(FastAPI):
             self._include(item)
         if backend_cors_origins is not None:
             self._cors_origins = backend_cors_origins
-        self._rpc_service = rpc_service or self._rpc_service
+        self.rpc_service = rpc_service or self.rpc_service
         self._event_handler = event_handler or self._event_handler
 
     def _include(self, item: Any) -> None:
@@ -197,8 +203,10 @@ class Bali(FastAPI):
     def databases(self) -> tuple[Database, ...]:
         """The databases that one call may use, each once; a call is one unit of work on them."""
         found: dict[int, Database] = {}
-        for spec in self.resources:
-            store = spec.resource.find_store()
+        registered = [spec.resource for spec in self.resources]
+        routed = [action.resource for action in routed_actions(self.routes)]
+        for resource in (*registered, *routed):
+            store = resource.find_store()
             database = getattr(store, "database", None)
             if isinstance(database, Database):
                 found[id(database)] = database
@@ -222,9 +230,8 @@ class Bali(FastAPI):
                 stream_admission=Admission(max_in_flight=limits.max_streams, max_waiting=0),
                 max_depth=limits.max_json_depth,
             )
-            for spec in self.resources:
-                for action in spec.actions:
-                    self._pipeline.prepare(action)
+            for action in self._actions():
+                self._pipeline.prepare(action)
         return self._pipeline
 
     @property
@@ -313,6 +320,12 @@ class Bali(FastAPI):
         async for item in self.pipeline.stream(call):
             yield item
 
+    def _actions(self) -> Iterator[ActionSpec]:
+        """Every action once: of the registered resources, then those that only have routes."""
+        registered = dict.fromkeys(action for spec in self.resources for action in spec.actions)
+        yield from registered
+        yield from dict.fromkeys(a for a in routed_actions(self.routes) if a not in registered)
+
     def _local_call(
         self,
         operation: str,
@@ -321,13 +334,12 @@ class Bali(FastAPI):
         principal: Principal | None,
         timeout_seconds: float | None,
     ) -> Call:
-        for spec in self.resources:
-            for action in spec.actions:
-                if action.operation == operation:
-                    context = Context.with_timeout(
-                        timeout_seconds, metadata=metadata or {}, principal=principal
-                    )
-                    return Call(spec=action, arguments=arguments or {}, context=context)
+        for action in self._actions():
+            if action.operation == operation:
+                context = Context.with_timeout(
+                    timeout_seconds, metadata=metadata or {}, principal=principal
+                )
+                return Call(spec=action, arguments=arguments or {}, context=context)
         known = [action.operation for spec in self.resources for action in spec.actions]
         raise ConfigurationError(f"no operation {operation!r}; there are {', '.join(known)}")
 
@@ -351,31 +363,9 @@ class Bali(FastAPI):
 
         `argv` defaults to the command line: `--http`, `--rpc` (alone on its own port), or all on
         one port; `--host`, `--port`, `--rpc-port`, `--workers`, `--reload`, `--certfile`,
-        `--keyfile`.
+        `--keyfile`; `--shell`; `db init`, `db migrate`, `db upgrade`.
         """
-        program = f"python {Path(sys.argv[0]).name}"
-        try:
-            options = parse_options(
-                sys.argv[1:] if argv is None else argv, self.configuration, program=program
-            )
-            if options.mode == "rpc" and hasattr(self._rpc_service, "serve"):
-                code = self._run_own_server(options)
-            else:
-                _ = self.services
-                code = run(lambda: self.server(options), options)
-        except ConfigurationError as error:
-            sys.stderr.write(f"error: {error}\n")
-            code = 2
-        sys.exit(code)
-
-    def _run_own_server(self, options: ServerOptions) -> int:
-        return run_own_server(
-            self._rpc_service.serve,
-            pipeline=self.pipeline,
-            lifespan=self.router.lifespan_context(self),
-            drain_delay_seconds=options.drain_delay_seconds,
-            grace_seconds=options.grace_seconds,
-        )
+        sys.exit(run_program(self, sys.argv[1:] if argv is None else argv))
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[Any]:

@@ -65,6 +65,7 @@ def _parser(settings: Settings, program: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
         description="Serve REST, gRPC, Connect and gRPC-Web, on one port unless told otherwise.",
+        epilog="`db init`, `db migrate` and `db upgrade` are those of `bali db`.",
         allow_abbrev=False,
     )
     parser.add_argument("--http", action="store_true", help="serve HTTP alone")

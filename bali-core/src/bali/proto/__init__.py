@@ -1,6 +1,7 @@
 """protobuf's spoke: the typed tree as descriptors, and values as messages."""
 
 from bali.proto.codec import Codec, EncodeError
+from bali.proto.dicts import MessageToDict, ParseDict
 from bali.proto.messages import bind_request, bind_response
 from bali.proto.service import bind_service, build_service, request_decoder
 from bali.proto.shapes import BoundMethod, BoundService, Method, ServiceShape
@@ -12,7 +13,9 @@ __all__ = [
     "BoundService",
     "Codec",
     "EncodeError",
+    "MessageToDict",
     "Method",
+    "ParseDict",
     "ServiceShape",
     "bind_request",
     "bind_response",

@@ -11,6 +11,7 @@ from bali.resources.context import (
     current_context,
     new_request_id,
 )
+from bali.resources.declarative import API
 from bali.resources.permissions import (
     AllowAny,
     BasePermission,
@@ -26,6 +27,7 @@ from bali.resources.spec import ActionSpec, HttpBinding, Kind, ResourceSpec, Wra
 from bali.resources.store import ListQuery, Page, Store, Stored, UnitFactory
 
 __all__ = [
+    "API",
     "ActionSpec",
     "Admission",
     "AllowAny",

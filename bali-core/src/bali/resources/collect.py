@@ -10,6 +10,7 @@ import difflib
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from pydantic import BaseModel
@@ -39,8 +40,10 @@ class Collector:
         self.describer = Describer()
         self.resources: list[ResourceSpec] = []
 
-    def collect(self, resource: type[Resource]) -> ResourceSpec:
-        """Return the specs of one resource class.
+    def collect(
+        self, resource: type[Resource], *, with_http: bool = True, with_rpc: bool = True
+    ) -> ResourceSpec:
+        """Return the specs of one resource class, offered over HTTP, over RPC, or both.
 
         Raises `ConfigurationError` for whatever cannot be served on both protocols as written, and
         for a name, path or method that another collected resource has already.
@@ -49,7 +52,11 @@ class Collector:
             raise ConfigurationError(f"{resource!r} is not a Resource class; register the class")
         if any(known.resource is resource for known in self.resources):
             raise ConfigurationError(f"{place_of(resource)} is registered twice; once is enough")
-        spec = _ResourceReader(resource, self.describer).read()
+        spec = _limited(
+            _ResourceReader(resource, self.describer).read(),
+            with_http=with_http,
+            with_rpc=with_rpc,
+        )
         _refuse_clashes([*self.resources, spec])
         self.resources.append(spec)
         return spec
@@ -175,6 +182,20 @@ class _ResourceReader:
 
 def _is_resource(candidate: Any) -> TypeGuard[type[Resource]]:
     return inspect.isclass(candidate) and issubclass(candidate, Resource)
+
+
+def _limited(spec: ResourceSpec, *, with_http: bool, with_rpc: bool) -> ResourceSpec:
+    if with_http and with_rpc:
+        return spec
+    actions = tuple(
+        replace(
+            action,
+            bindings=action.bindings if with_http else (),
+            rpc_name=action.rpc_name if with_rpc else None,
+        )
+        for action in spec.actions
+    )
+    return replace(spec, actions=actions)
 
 
 def _refuse_clashes(resources: Sequence[ResourceSpec]) -> None:

@@ -222,7 +222,8 @@ class _ActionReader:
                     f"{owner.place}: filters need a model; set `model`, or give list a `schema_in` "
                     "with fields of your own"
                 )
-            filters = owner.store.filter_types(resource.filters, where=f"{owner.place}: filters")
+            names = _filter_names(resource.filters)
+            filters = owner.store.filter_types(names, where=f"{owner.place}: filters")
         model = list_request(
             f"{self.message_stem}Request",
             base,
@@ -418,3 +419,10 @@ class _ActionReader:
                     "use methods=['post']"
                 )
         return HttpBinding(method=method, path=path, body=None)
+
+
+def _filter_names(declared: Any) -> Any:
+    """Return the names in a list of names and mappings; what is no list is left to be refused."""
+    if isinstance(declared, str | Mapping) or not isinstance(declared, Iterable):
+        return declared
+    return [name for item in declared for name in (item if isinstance(item, Mapping) else (item,))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABCMeta
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -75,8 +76,9 @@ class Resource(metaclass=ResourceType):
     schema: ClassVar[type[BaseModel] | None] = None
     #: The database model, for the standard actions.
     model: ClassVar[Any] = None
-    #: Filters of list: "username", "age__gte".
-    filters: ClassVar[Sequence[str]] = ()
+    #: Filters of list: "username", "age__gte". A mapping names some too, `{"username": str}`; their
+    #: types are those of the columns.
+    filters: ClassVar[Sequence[str | Mapping[str, Any]]] = ()
     #: Rules that every call must satisfy, on every protocol.
     permission_classes: ClassVar[Sequence[PermissionLike]] = ()
     #: Which of the standard actions are offered; all when absent.
@@ -134,6 +136,22 @@ class Resource(metaclass=ResourceType):
     def endpoint(cls) -> str:
         """Return the HTTP path of the collection, "/order-items"."""
         return "/" + (cls.http_endpoint or kebab(cls.plural_name())).strip("/")
+
+    @classmethod
+    def as_router(cls) -> Any:
+        """Return a FastAPI router with the operations, at paths relative to the resource.
+
+        Include it with a prefix, `Bali(routers=[{"router": router, "prefix": "/users"}])`. A route
+        that is added to it, `@router.get("/{id}")`, takes the place of the operation there. Raises
+        `ConfigurationError` for a resource that cannot be served as written.
+        """
+        # By its name, since resources load no web library; who asks for a router has one.
+        return importlib.import_module("bali.rest").own_router(cls)
+
+    @classmethod
+    def as_servicer(cls, app: Any) -> None:
+        """Offer the resource in `app` over gRPC alone; see `Bali.register`."""
+        app.register(cls, with_http=False)
 
     @classmethod
     def action_name(cls, name: str) -> str | None:

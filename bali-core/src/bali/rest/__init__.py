@@ -2,10 +2,11 @@
 
 from bali.rest.docs import install_docs
 from bali.rest.openapi import build_openapi
+from bali.rest.own_router import own_router
 from bali.rest.payload import BytesDecoder, encoder_for
 from bali.rest.probes import install_probes
 from bali.rest.problems import install_errors, problem
-from bali.rest.routes import ActionRoute, resource_router
+from bali.rest.routes import ActionRoute, resource_router, routed_actions
 
 __all__ = [
     "ActionRoute",
@@ -15,6 +16,8 @@ __all__ = [
     "install_docs",
     "install_errors",
     "install_probes",
+    "own_router",
     "problem",
     "resource_router",
+    "routed_actions",
 ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -22,9 +21,11 @@ from bali.rest.payload import encoder_for
 from bali.rest.problems import dumps, is_left_to_user, log_unexpected, problem, problem_content
 from bali.rest.streams import StreamResponse, format_of
 
-__all__ = ["ActionEndpoint", "ReadBody", "read_body"]
+__all__ = ["ActionEndpoint", "PipelineOf", "ReadBody", "read_body"]
 
 ReadBody = Callable[[], Awaitable[bytes]]
+#: Finds the pipeline for a request, given its ASGI scope.
+PipelineOf = Callable[[Scope], Pipeline]
 
 
 class ActionEndpoint:
@@ -34,7 +35,7 @@ class ActionEndpoint:
         self,
         spec: ActionSpec,
         binding: HttpBinding,
-        pipeline: Callable[[], Pipeline],
+        pipeline: PipelineOf,
         *,
         peer: PeerOf,
         max_json_depth: int,
@@ -83,7 +84,7 @@ class ActionEndpoint:
 
     async def _unary(self, scope: Scope, receive: Receive, call: Call) -> Response:
         with DisconnectGuard(scope, receive):
-            result = await self._pipeline().run(call)
+            result = await self._pipeline(scope).run(call)
             return self._response(scope, result, call.context)
         # The guard has ended the call of a client that has gone.
         raise Cancelled
@@ -136,15 +137,12 @@ class ActionEndpoint:
 
         accept = _text(context.metadata.get("accept"))
         return StreamResponse(
-            self._items(call),
+            aclosing(self._pipeline(scope).stream(call)),
             self._encode_item,
             stream_format=format_of(accept),
             headers=headers,
             refuse=refuse,
         )
-
-    def _items(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-        return aclosing(self._pipeline().stream(call))
 
 
 def _encode_nothing(_: BaseModel) -> bytes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi import routing as fastapi_routing
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import ParamTypes
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,13 +17,13 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from bali.resources import ActionSpec, HttpBinding, Pipeline, ResourceSpec
-from bali.rest.endpoint import ActionEndpoint, left_early, read_body
+from bali.rest.endpoint import ActionEndpoint, PipelineOf, left_early, read_body
 from bali.rest.headers import PeerOf, peer_of
 from bali.rest.matching import RouteFinder, with_slashes
 from bali.schemas import Scalar, ScalarKind
 from bali.schemas.decoding import DEFAULT_MAX_DEPTH
 
-__all__ = ["ActionRoute", "resource_router"]
+__all__ = ["ActionRoute", "ResourceRouter", "action_routes", "resource_router", "routed_actions"]
 
 PipelineSource = Pipeline | Callable[[], Pipeline]
 
@@ -96,7 +96,7 @@ class ActionRoute(APIRoute):
         await response(scope, receive, send)
 
 
-class _ResourceRouter(APIRouter):
+class ResourceRouter(APIRouter):
     """The router of one resource."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -125,19 +125,39 @@ def resource_router(
     when it is a function. `peer` finds the client's address in an ASGI scope. `max_json_depth`
     bounds the nesting of request bodies.
     """
-    source = (lambda: pipeline) if isinstance(pipeline, Pipeline) else pipeline
+
+    def pipeline_of(_: Scope) -> Pipeline:
+        return pipeline if isinstance(pipeline, Pipeline) else pipeline()
+
+    router = ResourceRouter()
+    router.routes.extend(action_routes(spec, pipeline_of, peer, max_json_depth))
+    router._mark_routes_changed()  # noqa: SLF001 - as its own add_api_route does
+    return router
+
+
+def action_routes(
+    spec: ResourceSpec, pipeline: PipelineOf, peer: PeerOf | None, max_json_depth: int
+) -> list[ActionRoute]:
+    """Return a route for every HTTP binding of a resource, in the order in which to look."""
     bindings = [(action, binding) for action in spec.actions for binding in action.bindings]
     # A static path must be seen before the one with a key at the same place.
     bindings.sort(key=lambda pair: "{id}" in pair[1].path)
-    router = _ResourceRouter()
-    for action, binding in bindings:
-        endpoint = ActionEndpoint(
-            action, binding, source, peer=peer or peer_of, max_json_depth=max_json_depth
+    routes = [
+        _route(
+            ActionEndpoint(
+                action, binding, pipeline, peer=peer or peer_of, max_json_depth=max_json_depth
+            )
         )
-        router.routes.append(_route(endpoint))
-    router._mark_routes_changed()  # noqa: SLF001 - as its own add_api_route does
-    _reserve_static_paths(spec, router)
-    return router
+        for action, binding in bindings
+    ]
+    _reserve_static_paths(spec, routes)
+    return routes
+
+
+def routed_actions(routes: Iterable[Any]) -> list[ActionSpec]:
+    """Return the actions that these routes, and those of the routers among them, lead to."""
+    found = (context.original_route for context in iter_route_contexts(list(routes)))
+    return [route.spec for route in found if isinstance(route, ActionRoute)]
 
 
 def _route(action: ActionEndpoint) -> ActionRoute:
@@ -184,12 +204,11 @@ def operation_id(spec: ActionSpec, binding: HttpBinding) -> str:
     return name if binding is spec.bindings[0] else f"{name}_{binding.method.lower()}"
 
 
-def _reserve_static_paths(spec: ResourceSpec, router: APIRouter) -> None:
+def _reserve_static_paths(spec: ResourceSpec, routes: Sequence[ActionRoute]) -> None:
     """Keep `PUT /users/count` from being an operation on the user "count".
 
     A key that is a string could have this value, so there the method decides.
     """
-    routes = [route for route in router.routes if isinstance(route, ActionRoute)]
     prefix = spec.path + "/"
     static = frozenset(
         route.path.removeprefix(prefix)

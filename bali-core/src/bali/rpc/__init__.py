@@ -3,6 +3,7 @@
 from bali.rpc.health import HealthService
 from bali.rpc.reflection import add_reflection
 from bali.rpc.service import RpcService, shape_of
+from bali.rpc.service_mixin import ServiceMixin
 from bali.rpc.servicers import (
     BoundaryInterceptor,
     ProcessInterceptor,
@@ -15,6 +16,7 @@ __all__ = [
     "HealthService",
     "ProcessInterceptor",
     "RpcService",
+    "ServiceMixin",
     "add_reflection",
     "interceptors_use",
     "mount_servicer",

@@ -10,10 +10,12 @@ from bali.testing.clients import (
     RpcServiceClient,
     ServiceClient,
 )
+from bali.testing.grpc_test import GRPCTestBase
 from bali.testing.live import LiveServer, live_server
 
 __all__ = [
     "ConnectServiceClient",
+    "GRPCTestBase",
     "LiveServer",
     "LocalServiceClient",
     "RestServiceClient",
