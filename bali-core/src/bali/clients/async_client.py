@@ -28,6 +28,7 @@ class AsyncClient:
 
     #: The name that `_config.py` and the environment know the service by.
     service_name: ClassVar[str]
+    _lease: Lease | None = None
 
     def __init__(
         self,
@@ -37,7 +38,6 @@ class AsyncClient:
         **changes: Any,
     ) -> None:
         self.options = options_of(self, address, options, changes)
-        self._lease: Lease | None = None
 
     @classmethod
     def default_options(cls) -> ClientOptions:

@@ -63,6 +63,7 @@ class Codec(Generic[S]):
     """Converts between one schema and its message."""
 
     def __init__(self, schema: type[S]) -> None:
+        schema.model_rebuild()  # a class that was defined after this one is known by now
         self.schema = schema
         self.message_type = schema.message_type
         descriptor = self.message_type.DESCRIPTOR

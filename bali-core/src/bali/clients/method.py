@@ -75,7 +75,9 @@ class Method:
             return request
         elif not isinstance(request, shape):
             raise TypeError(f"{self.name} takes a {shape.__name__}, found {type(request).__name__}")
-        return codec_of(shape).to_message(request)
+        message = codec_of(shape).to_message(request)
+        _mask_what_is_cleared(request, message)
+        return message
 
     def decode(self, message: Message) -> Any:
         """Return the answer that a message holds; None for an `Empty`."""
@@ -120,6 +122,28 @@ class Method:
                     for item in error.errors(include_url=False, include_context=False)
                 ],
             ) from error
+
+
+def _mask_what_is_cleared(request: Schema, message: Any) -> None:
+    """Put the fields of an update into its mask when one is None (AIP-134, AIP-161).
+
+    A null has no form in a message: only the mask tells a field to clear from one to leave alone.
+    """
+    if "update_mask" not in type(request).model_fields or "update_mask" in request.model_fields_set:
+        return
+    bodies = [
+        body
+        for name in request.model_fields_set
+        if isinstance(body := getattr(request, name), Schema)
+    ]
+    if len(bodies) != 1:
+        return
+    (body,) = bodies
+    if any(getattr(body, name) is None for name in body.model_fields_set):
+        fields = type(body).model_fields
+        message.update_mask.paths.extend(
+            sorted(fields[name].alias or name for name in body.model_fields_set)
+        )
 
 
 def _message_type(shape: Shape) -> type[Message]:

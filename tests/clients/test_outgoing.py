@@ -1,0 +1,266 @@
+"""Time, attempts, metadata and the cache of a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+
+from bali.errors import ConfigurationError, DeadlineExceeded, ResourceExhausted, Unavailable
+from bali.resources import Context
+from bali.resources.context import enter_context, leave_context
+from tests.clients.both import Blocking
+from tests.clients.generated import UserServer, module
+from tests.clients.test_errors import failing
+
+
+def opened(client: Any, server: UserServer, **changes: Any) -> Any:
+    """Return a client of the same kind with other options."""
+    clients = module("user.user_client")
+    if isinstance(client, Blocking):
+        return Blocking(lambda: clients.AsyncUserClient(server.address, **changes))
+    return clients.UserClient(server.address, **changes)
+
+
+# -- deadlines -----------------------------------------------------------------------------------
+
+
+def remaining(client: Any, server: UserServer, pb2: Any, **options: Any) -> float | None:
+    server.behaviours["GetUser"] = lambda *_: pb2.User()
+    client.get_user(id=1, **options)
+    return server.seen[-1].time_remaining
+
+
+def test_a_call_has_a_deadline_by_default(client: Any, server: UserServer, pb2: Any) -> None:
+    left = remaining(client, server, pb2)
+    assert left is not None
+    assert 5 < left < 11
+
+
+def test_the_deadline_is_settable_per_client_call_and_environment(
+    client: Any, server: UserServer, pb2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = remaining(client, server, pb2, timeout=3)
+    assert left is not None
+    assert left < 3.2
+    with opened(client, server, timeout=4) as other:
+        left = remaining(other, server, pb2)
+        assert left is not None
+        assert 3.2 < left < 4.5
+    monkeypatch.setenv("USER_GRPC_TIMEOUT", "2")
+    with opened(client, server) as other:
+        left = remaining(other, server, pb2)
+        assert left is not None
+        assert left < 2.5
+    unlimited = remaining(client, server, pb2, timeout=None)
+    assert unlimited is None or unlimited > 10**6
+
+
+def test_a_deadline_that_passes_is_told(client: Any, server: UserServer) -> None:
+    def slow(_: Any, context: Any) -> Any:
+        server.cancelled.wait(30)
+
+    server.behaviours["GetUser"] = slow
+    with pytest.raises(DeadlineExceeded, match="did not answer in time"):
+        client.get_user(id=1, timeout=0.2)
+
+
+def test_a_stream_has_no_deadline_of_its_own(client: Any, server: UserServer, pb2: Any) -> None:
+    server.behaviours["WatchUsers"] = lambda *_: iter([pb2.User()])
+    list(client.watch_users(count=1))
+    left = server.seen[-1].time_remaining
+    assert left is None or left > 10**6
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "0", "inf", "nan"])
+def test_a_time_that_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER_GRPC_TIMEOUT", text)
+    with pytest.raises(ConfigurationError, match="USER_GRPC_TIMEOUT"):
+        module("user.user_client").UserClient()
+
+
+# -- attempts ------------------------------------------------------------------------------------
+
+
+def times(count: int, error: Any, answer: Any) -> Any:
+    """Fail so many times, then answer."""
+    left = [count]
+
+    def behave(request: Any, context: Any) -> Any:
+        if left[0] > 0:
+            left[0] -= 1
+            failing(error)(request, context)
+        return answer
+
+    return behave
+
+
+def test_an_idempotent_call_is_tried_again(client: Any, server: UserServer, pb2: Any) -> None:
+    server.behaviours["GetUser"] = times(2, Unavailable("busy"), pb2.User(id=1))
+    assert client.get_user(id=1).id == 1
+    assert len(server.seen) == 3
+
+
+def test_it_is_given_up_in_the_end(client: Any, server: UserServer, pb2: Any) -> None:
+    server.behaviours["GetUser"] = times(9, Unavailable("busy"), pb2.User(id=1))
+    with pytest.raises(Unavailable, match="busy"):
+        client.get_user(id=1)
+    assert len(server.seen) == 3
+
+
+def test_what_may_have_happened_is_not_done_twice(
+    client: Any, server: UserServer, pb2: Any
+) -> None:
+    server.behaviours["CreateUser"] = times(1, Unavailable("busy"), pb2.User(id=1))
+    with pytest.raises(Unavailable):
+        client.create_user(user={"username": "ann"})
+    assert len(server.seen) == 1
+
+
+def test_a_quota_with_a_time_to_come_back_is_waited_for(
+    client: Any, server: UserServer, pb2: Any
+) -> None:
+    error = ResourceExhausted("slower", retry_after_seconds=0.05)
+    server.behaviours["GetUser"] = times(1, error, pb2.User(id=1))
+    assert client.get_user(id=1).id == 1
+
+
+def test_a_pause_longer_than_the_deadline_is_not_begun(
+    client: Any, server: UserServer, pb2: Any
+) -> None:
+    error = Unavailable("busy", retry_after_seconds=60)
+    server.behaviours["GetUser"] = times(1, error, pb2.User(id=1))
+    with pytest.raises(Unavailable):
+        client.get_user(id=1)
+    assert len(server.seen) == 1
+
+
+def test_a_stream_is_tried_again_while_nothing_has_come(
+    client: Any, server: UserServer, pb2: Any
+) -> None:
+    clients = module("user.user_client")
+    assert not clients.USER_METHODS["watch_users"].is_idempotent
+    server.behaviours["WatchUsers"] = times(1, Unavailable("busy"), iter([pb2.User(id=1)]))
+    with pytest.raises(Unavailable):
+        list(client.watch_users(count=1))
+
+
+# -- metadata ------------------------------------------------------------------------------------
+
+
+def test_configured_and_given_metadata_are_sent(client: Any, server: UserServer, pb2: Any) -> None:
+    server.behaviours["GetUser"] = lambda *_: pb2.User()
+    with opened(client, server, metadata={"X-Tenant": "a", "x-other": "1"}) as other:
+        other.get_user(id=1, metadata={"x-tenant": "b", "x-raw-bin": b"\x00"})
+    sent = server.seen[-1].metadata
+    assert (sent["x-tenant"], sent["x-other"], sent["x-raw-bin"]) == ("b", "1", b"\x00")
+    assert sent["traceparent"].count("-") == 3
+
+
+def test_incoming_metadata_is_sent_on_where_that_is_wanted(
+    client: Any, server: UserServer, pb2: Any
+) -> None:
+    server.behaviours["GetUser"] = lambda *_: pb2.User()
+    token = enter_context(Context(metadata={"authorization": "Bearer t", "cookie": "c"}))
+    try:
+        client.get_user(id=1)
+        with opened(client, server, forward=("authorization",)) as other:
+            other.get_user(id=1)
+    finally:
+        leave_context(token)
+    first, second = (seen.metadata for seen in server.seen)
+    assert "authorization" not in first
+    assert second["authorization"] == "Bearer t"
+    assert "cookie" not in second
+
+
+# -- the cache -----------------------------------------------------------------------------------
+
+
+class DictCache(dict[str, Any]):
+    """A cache like those that the first bali took."""
+
+    timeouts: list[float]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timeouts = []
+
+    def set(self, key: str, value: Any, timeout: float) -> None:
+        self[key] = value
+        self.timeouts.append(timeout)
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+class AsyncDictCache:
+    """The same for an event loop."""
+
+    def __init__(self) -> None:
+        self.inner = DictCache()
+
+    async def get(self, key: str) -> Any:
+        return self.inner.get(key)
+
+    async def set(self, key: str, value: Any, timeout: float) -> None:  # noqa: ASYNC109 - a cache's
+        self.inner.set(key, value, timeout)
+
+    async def delete(self, key: str) -> None:
+        self.inner.delete(key)
+
+
+@pytest.fixture
+def caching(client: Any, server: UserServer, pb2: Any) -> Any:
+    kind = AsyncDictCache if isinstance(client, Blocking) else DictCache
+    numbers = iter(range(1, 100))
+    server.behaviours["GetUser"] = lambda *_: pb2.User(id=next(numbers))
+    with opened(client, server, cache=kind()) as other:
+        yield other
+
+
+def test_an_answer_is_kept_as_long_as_asked(caching: Any, server: UserServer) -> None:
+    first = caching.get_user(id=7, cache_timeout=60)
+    assert caching.get_user(id=7, cache_timeout=60) == first
+    assert len(server.seen) == 1
+    assert caching.get_user(id=8, cache_timeout=60) != first
+    assert caching.get_user(id=7) != first
+    assert len(server.seen) == 3
+
+
+def test_refresh_asks_anew_and_keeps_that(caching: Any) -> None:
+    first = caching.get_user(id=7, cache_timeout=60)
+    second = caching.get_user(id=7, cache_timeout=60, refresh=True)
+    assert second != first
+    assert caching.get_user(id=7, cache_timeout=60) == second
+
+
+def test_callers_do_not_see_what_was_kept_for_others(caching: Any) -> None:
+    mine = caching.get_user(id=7, cache_timeout=60, metadata={"authorization": "me"})
+    other = caching.get_user(id=7, cache_timeout=60, metadata={"authorization": "you"})
+    assert mine != other
+
+
+def test_what_a_cache_has_and_is_not_ours_is_passed_over(
+    client: Any, server: UserServer, pb2: Any
+) -> None:
+    class Strange(DictCache):
+        def get(self, key: str, default: Any = None) -> Any:
+            return {"not": "bytes"}
+
+    server.behaviours["GetUser"] = lambda *_: pb2.User(id=1)
+    with opened(client, server, cache=Strange()) as other:
+        assert other.get_user(id=1, cache_timeout=60).id == 1
+
+
+# -- options -------------------------------------------------------------------------------------
+
+
+def test_an_option_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(TypeError, match="no option timeot"):
+        module("user.user_client").UserClient("a:1", timeot=3)
+
+
+def test_codes_of_grpc_are_complete() -> None:
+    assert {code.value[0] for code in grpc.StatusCode} == set(range(17))
