@@ -31,7 +31,7 @@ def test_the_names_in_the_code_follow_from_the_name(
 @pytest.mark.parametrize("name", ["user", "order-item", "company", "x-ray"])
 def test_the_names_are_those_that_a_resource_has(name: str) -> None:
     names = ServiceName.parse(name)
-    resource = type(f"{names.model}Resource", (Resource,), {})
+    resource: type[Resource] = type(f"{names.model}Resource", (Resource,), {})
     assert resource.singular_name() == names.module
     assert resource.plural_name() == names.plural
     assert resource.endpoint() == f"/{names.endpoint}"

@@ -14,6 +14,7 @@ from bali_cli.new.names import ServiceName
 __all__ = ["render_service"]
 
 _TEMPLATE = ".jinja"
+_LINE_LENGTH = 100
 
 
 def render_service(name: ServiceName, *, proto_first: bool) -> Mapping[str, bytes]:
@@ -23,28 +24,48 @@ def render_service(name: ServiceName, *, proto_first: bool) -> Mapping[str, byte
     rest. A file that ends in `.jinja` is rendered, any other is copied; `MODULE` and `PLURAL` in a
     path stand for the names. What protoc makes of the .proto is not among them.
     """
-    environment = Environment(
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - the names are checked, and what is made is no HTML
-    )
-    values = {
+    values: dict[str, object] = {
         **{field: getattr(name, field) for field in name.__slots__},
         "article": name.article,
         "proto_first": proto_first,
         "core_range": _range("bali-core"),
         "cli_range": _range("bali-cli"),
+        "line_length": _LINE_LENGTH,
     }
+    layers = ("service", "proto_first" if proto_first else "code_first")
+    templates = {
+        path.replace("MODULE", name.module).replace("PLURAL", name.plural): template
+        for layer in layers
+        for path, template in _walk(files("bali_cli").joinpath("templates", layer))
+    }
+    rendered = _render(templates, values)
+    longest = max(len(line) for line in _python_lines(rendered))
+    if longest > _LINE_LENGTH:  # a service with a long name is formatted well all the same
+        rendered = _render(templates, {**values, "line_length": longest})
+    return rendered
+
+
+def _render(
+    templates: Mapping[str, Traversable], values: Mapping[str, object]
+) -> Mapping[str, bytes]:
+    environment = Environment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - the names are checked, and what is made is no HTML
+    )
     rendered: dict[str, bytes] = {}
-    for layer in ("service", "proto_first" if proto_first else "code_first"):
-        for path, template in _walk(files("bali_cli").joinpath("templates", layer)):
-            target = path.replace("MODULE", name.module).replace("PLURAL", name.plural)
-            if target.endswith(_TEMPLATE):
-                text = environment.from_string(template.read_text("utf-8")).render(values)
-                rendered[target.removesuffix(_TEMPLATE)] = text.encode()
-            else:
-                rendered[target] = template.read_bytes()
+    for path, template in templates.items():
+        content = template.read_bytes()
+        if path.endswith(_TEMPLATE):
+            content = environment.from_string(content.decode()).render(values).encode()
+        rendered[path.removesuffix(_TEMPLATE)] = content
     return dict(sorted(rendered.items()))
+
+
+def _python_lines(rendered: Mapping[str, bytes]) -> Iterator[str]:
+    for path, content in rendered.items():
+        if path.endswith(".py"):
+            yield from content.decode().splitlines()
 
 
 def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, Traversable]]:
