@@ -137,11 +137,18 @@ def asking(server: UserServer) -> Iterator[Any]:
         def ask_blocking(self, number: int) -> str:
             return str(clients.UserClient(server.address).get_user(id=number).username)
 
-    with live_server(Bali(title="question", resources=[QuestionResource])) as live:
+    app = Bali(title="question", resources=[QuestionResource])
+
+    @app.get("/questions/plain")
+    async def plain(number: int) -> dict[str, str]:
+        user = await clients.AsyncUserClient(server.address).get_user(id=number)
+        return {"result": user.username}
+
+    with live_server(app) as live:
         yield live
 
 
-@pytest.mark.parametrize("path", ["ask", "ask-blocking"])
+@pytest.mark.parametrize("path", ["ask", "ask-blocking", "plain"])
 def test_an_error_travels_through_a_service_in_between(
     asking: Any, server: UserServer, path: str
 ) -> None:
@@ -151,7 +158,7 @@ def test_an_error_travels_through_a_service_in_between(
     assert answer.json()["reason"] == "NO_USER"
 
 
-@pytest.mark.parametrize("path", ["ask", "ask-blocking"])
+@pytest.mark.parametrize("path", ["ask", "ask-blocking", "plain"])
 def test_trace_request_id_and_deadline_are_passed_on(
     asking: Any, server: UserServer, pb2: Any, path: str
 ) -> None:
@@ -171,6 +178,15 @@ def test_trace_request_id_and_deadline_are_passed_on(
     assert seen.metadata["x-request-id"] == "order-7"
     assert seen.time_remaining is not None
     assert 0 < seen.time_remaining <= 5
+
+
+def test_a_call_without_a_trace_begins_one(asking: Any, server: UserServer, pb2: Any) -> None:
+    server.behaviours["GetUser"] = lambda *_: pb2.User(username="ann")
+    headers = {"traceparent": "nonsense", "x-request-timeout": "nonsense"}
+    for _ in range(2):
+        httpx2.get(f"{asking.url}/questions/plain", params={"number": 9}, headers=headers)
+    traces = {seen.metadata["traceparent"].split("-")[1] for seen in server.seen}
+    assert len(traces) == 2
 
 
 def test_an_unexpected_error_of_a_service_is_internal_here_too(server: UserServer) -> None:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bali.app.program import run_program
 from bali.app.services import AddToServer, Services, adder_of
+from bali.clients import close_async_channels
 from bali.database import Database
 from bali.database import db as default_database
 from bali.errors import BaliError, ConfigurationError, UnknownRoute
@@ -35,6 +36,7 @@ from bali.resources import (
 )
 from bali.resources.naming import camel, snake
 from bali.rest import (
+    RequestPropagation,
     build_openapi,
     install_docs,
     install_errors,
@@ -274,7 +276,8 @@ class Bali(FastAPI):
         Only what lets pages of other origins read answers is around them: refusals are answers too.
         """
         stack: ASGIApp = BodyLimit(
-            super().build_middleware_stack(), max_body_bytes=self.configuration.max_body_bytes
+            RequestPropagation(super().build_middleware_stack()),
+            max_body_bytes=self.configuration.max_body_bytes,
         )
         if self._cors_origins:
             stack = CORSMiddleware(
@@ -386,6 +389,7 @@ class Bali(FastAPI):
                 async with self._user_lifespan(self) as state:
                     yield state
         finally:
+            await close_async_channels()
             for database in databases:
                 await database.close()
 

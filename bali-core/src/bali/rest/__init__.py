@@ -6,11 +6,13 @@ from bali.rest.own_router import own_router
 from bali.rest.payload import BytesDecoder, encoder_for
 from bali.rest.probes import install_probes
 from bali.rest.problems import install_errors, problem
+from bali.rest.propagation import RequestPropagation
 from bali.rest.routes import ActionRoute, resource_router, routed_actions
 
 __all__ = [
     "ActionRoute",
     "BytesDecoder",
+    "RequestPropagation",
     "build_openapi",
     "encoder_for",
     "install_docs",

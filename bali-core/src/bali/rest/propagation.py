@@ -1,0 +1,77 @@
+"""Plain routes hand on their trace, request id and deadline as resources do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from bali.errors import InvalidArgument
+from bali.propagation import current
+from bali.resources import Context
+from bali.rest.headers import metadata_of, new_context, request_id_of
+
+__all__ = ["RequestPropagation"]
+
+Scope = MutableMapping[str, Any]
+ASGIApp = Callable[[Scope, Any, Any], Awaitable[None]]
+
+
+class RequestPropagation:
+    """ASGI middleware: clients that a route calls know which request they work for.
+
+    It costs next to nothing until a client asks. An action of a resource has its own context.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        token = current.set(_Request(scope))
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            current.reset(token)
+
+
+class _Request:
+    """What is known about a request; read when it is first asked for."""
+
+    __slots__ = ("_context", "_scope")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._context: Context | None = None
+
+    @property
+    def context(self) -> Context:
+        if self._context is None:
+            try:
+                self._context = new_context(self._scope)
+            except InvalidArgument:
+                # A plain route promises nothing about the header, so a wrong one counts as none.
+                self._context = Context(
+                    protocol="rest",
+                    metadata=metadata_of(self._scope["headers"]),
+                    request_id=request_id_of(self._scope),
+                )
+        return self._context
+
+    @property
+    def metadata(self) -> Mapping[str, str | bytes]:
+        return self.context.metadata
+
+    @property
+    def request_id(self) -> str:
+        return self.context.request_id
+
+    @property
+    def traceparent(self) -> str:
+        return self.context.traceparent
+
+    @property
+    def time_remaining_seconds(self) -> float | None:
+        return self.context.time_remaining_seconds
