@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from sqlalchemy import func
 
 from bali.concurrency import run_in_thread
 from bali.database import AsyncQuery, Database, SyncQuery
 from bali.errors import NotFound, ValidationFailed
+from bali.resources import ListQuery
 from tests.database.catalog import Author, Book
 
 
@@ -71,3 +76,53 @@ async def test_blocking_queries_are_the_same(people: Database) -> None:
         assert query.filter(name="Bob").one().age == 20
 
     await run_in_thread(action)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        lambda query: query,
+        lambda query: query.order_by("name"),
+        lambda query: query.order_by(Author.name),
+        lambda query: query.order_by(Author.name.asc(), "id"),
+        lambda query: query.order_by(Author.__table__.c.name),
+    ],
+    ids=["none", "text", "column", "several", "table"],
+)
+async def test_a_query_is_read_page_by_page(people: Database, order: Callable[..., Any]) -> None:
+    query = order(Author.aio.query(Author.name != "Bob"))
+    first = await query.read_page(ListQuery(page_size=1, with_total=True))
+    assert ([item.name for item in first.items], first.total) == (["Ann"], 2)
+    rest = ListQuery(page_size=5, page_token=first.next_page_token)
+    second = await query.read_page(rest)
+    assert ([item.name for item in second.items], second.next_page_token) == (["Cid"], "")
+
+
+async def test_the_ordering_of_a_query_descends_too_and_a_callers_counts_more(
+    people: Database,
+) -> None:
+    query = Author.aio.query(age__gte=1).order_by(Author.name.desc())
+    ours = await query.read_page(ListQuery(page_size=5))
+    theirs = await query.read_page(ListQuery(page_size=5, order_by="name"))
+    assert [item.name for item in ours.items] == ["Bob", "Ann"]
+    assert [item.name for item in theirs.items] == ["Ann", "Bob"]
+
+
+async def test_a_query_with_a_limit_of_its_own_is_one_page(people: Database) -> None:
+    query = Author.aio.query().order_by("name").limit(2)
+    page = await query.read_page(ListQuery(page_size=1, with_total=True))
+    assert [item.name for item in page.items] == ["Ann", "Bob"]
+    assert (page.next_page_token, page.total) == ("", 2)
+
+
+async def test_no_page_token_holds_an_ordering_by_expressions(people: Database) -> None:
+    query = Author.aio.query().order_by(func.lower(Author.name))
+    with pytest.raises(TypeError, match="a query of Author that is ordered by an expression"):
+        await query.read_page(ListQuery(page_size=1))
+    assert [item.name for item in await query.read_all()] == ["Ann", "Bob", "Cid"]
+
+
+async def test_joined_queries_are_counted_and_read_in_pages(people: Database) -> None:
+    query = Author.aio.query().join(Author.books).where(Book.title.startswith("by"))
+    page = await query.read_page(ListQuery(page_size=2, with_total=True))
+    assert (len(page.items), page.total) == (2, 3)

@@ -524,6 +524,22 @@ def test_siblings_do_not_share_actions() -> None:
     assert Collector().collect(Sibling).action("third") is None
 
 
+def test_a_key_without_a_type_is_that_of_the_schema() -> None:
+    class ThingResource(Resource):
+        schema = Item
+
+        @action(detail=True)
+        def look(self, pk): ...  # type: ignore[no-untyped-def]
+
+    spec = Collector().collect(ThingResource).action("look")
+    assert spec is not None
+    assert spec.request.fields[0].node == Scalar(ScalarKind.INT)
+
+
+def test_a_key_without_a_type_is_refused_where_the_schema_has_none() -> None:
+    assert "parameter 'pk' has no type; annotate it" in refuse(Wrong.key_of_no_type, schema=Reason)
+
+
 # -- what is refused ---------------------------------------------------------------------------
 
 
@@ -598,7 +614,6 @@ class Wrong:
     [
         ("detail_without_key", r"takes its key; add the parameter `pk: int`"),
         ("key_without_detail", r"`pk` is the key of one item; declare .* detail=True"),
-        ("key_of_no_type", r"parameter 'pk' has no type; annotate it"),
         ("key_of_many", r"'pk' is list\[int\], which no path can hold"),
         ("key_of_choice", r"pk: type .*int.*str.* has no form on both protocols"),
         ("named_badly", r"rpc_name 'No Name' is not an identifier"),

@@ -6,19 +6,25 @@ Every method of SQLAlchemy's `Select` is there too (`where`, `join`, `options`, 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql import operators
 
 from bali.concurrency import run_blocking
+from bali.database.columns import columns_of
 from bali.database.filters import get_filters_expr
 from bali.database.ordering import order_by_clauses, ordering_of
 from bali.errors import NotFound
+from bali.resources import ListQuery, Page
 
 __all__ = ["AsyncQuery", "SyncQuery", "key_columns", "select_of"]
 
 M = TypeVar("M")
+
+_DIRECTIONS = (operators.asc_op, operators.desc_op)
 
 
 def select_of(model: type[Any], *conditions: Any, **filters: Any) -> Select[Any]:
@@ -35,11 +41,13 @@ def key_columns(model: type[Any]) -> tuple[Any, ...]:
 class _Steps(Generic[M]):
     """What both kinds of query share: the steps that change what is asked."""
 
-    def __init__(self, model: type[M], statement: Select[Any]) -> None:
+    def __init__(self, model: type[M], statement: Select[Any], order: str | None = "") -> None:
         self._model = model
         self._database = model.__database__  # type: ignore[attr-defined]  # of every model
         #: SQLAlchemy's `Select` of this query.
         self.statement = statement
+        #: Its ordering as one text, None when no text says it.
+        self._order = order
 
     def filter(self, *conditions: Any, **filters: Any) -> Self:
         """Keep what fits conditions and filters as in `get_filters_expr`."""
@@ -54,13 +62,16 @@ class _Steps(Generic[M]):
     def order_by(self, *terms: Any) -> Self:
         """Sort, by SQLAlchemy's expressions or by one text like "age desc, username"."""
         clauses: list[Any] = []
+        texts = [self._order]
         for term in terms:
             if isinstance(term, str):
                 keys = ordering_of(self._model, term)
                 clauses += order_by_clauses(keys, self._database.backend)
             else:
                 clauses.append(term)
-        return self._with(self.statement.order_by(*clauses))
+            texts.append(_order_text(self._model, term))
+        order = None if None in texts else ", ".join(filter(None, texts))
+        return type(self)(self._model, self.statement.order_by(*clauses), order)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -76,7 +87,33 @@ class _Steps(Generic[M]):
         return step
 
     def _with(self, statement: Select[Any]) -> Self:
-        return type(self)(self._model, statement)
+        return type(self)(self._model, statement, self._order)
+
+    async def read_page(self, query: ListQuery) -> Page[M]:
+        """Return the page of it that a caller asks for; see `bali.resources.Listing`.
+
+        The caller's ordering counts before that of the query. A query with a limit of its own is
+        one page. Raises `TypeError` for a query that is ordered by expressions, which no page token
+        can hold.
+        """
+        statement = self.statement
+        if statement._limit_clause is not None or statement._offset_clause is not None:  # noqa: SLF001 - there is no public way to see it
+            items = await self._all()
+            return Page(items=items, total=len(items) if query.with_total else None)
+        if self._order is None and not query.order_by:
+            raise TypeError(
+                f"a query of {self._model.__name__} that is ordered by an expression cannot be "
+                "given out in pages; order by columns, or return a Page"
+            )
+        if not query.order_by:
+            query = replace(query, order_by=self._order or "", sortable=None)
+        store: Any = self._model.__store__  # type: ignore[attr-defined]  # of every model
+        page: Page[M] = await store.page(query, statement.order_by(None))
+        return page
+
+    async def read_all(self) -> Sequence[M]:
+        """Return every object that fits."""
+        return await self._all()
 
     async def _all(self) -> Sequence[M]:
         async def work(session: AsyncSession) -> Sequence[M]:
@@ -111,6 +148,18 @@ class _Steps(Generic[M]):
         statement = self.statement.with_only_columns(*key_columns(self._model)).limit(1)
         found = await self._database.run(lambda session: session.execute(statement))
         return found.first() is not None
+
+
+def _order_text(model: type[Any], term: Any) -> str | None:
+    """Return a column, or one that descends, as the text that sorts by it."""
+    if isinstance(term, str):
+        return term
+    is_descending = getattr(term, "modifier", None) is operators.desc_op
+    inner = term.element if getattr(term, "modifier", None) in _DIRECTIONS else term
+    name = getattr(inner, "key", None)
+    if name not in columns_of(model) or getattr(inner, "table", None) is not model.__table__:
+        return None
+    return f"{name} desc" if is_descending else str(name)
 
 
 class AsyncQuery(_Steps[M]):

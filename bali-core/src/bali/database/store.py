@@ -81,13 +81,23 @@ class ModelStore:
 
     async def list(self, query: ListQuery) -> Page[Any]:
         """Return one page."""
-        terms = ordering_of(self.model, query.order_by, query.sortable)
         conditions = get_filters_expr(self.model, **query.filters)
-        backend = self.database.backend
-        statement = select(self.model).where(*conditions)
-        statement = statement.order_by(*order_by_clauses(terms, backend))
-        statement = statement.limit(query.page_size + 1).offset(query.skip or None)
         total = select(func.count()).select_from(self.model).where(*conditions)
+        return await self.page(query, select(self.model).where(*conditions), total)
+
+    async def page(
+        self, query: ListQuery, chosen: Select[Any], total: Select[Any] | None = None
+    ) -> Page[Any]:
+        """Return one page of the items that a `select` chooses, whatever the query's filters are.
+
+        `total` counts them; without it the `select` itself is counted.
+        """
+        terms = ordering_of(self.model, query.order_by, query.sortable)
+        backend = self.database.backend
+        statement = chosen.order_by(*order_by_clauses(terms, backend))
+        statement = statement.limit(query.page_size + 1).offset(query.skip or None)
+        if total is None:
+            total = select(func.count()).select_from(chosen.subquery())
 
         async def work(session: AsyncSession) -> tuple[list[Any], int | None]:
             page = statement

@@ -24,7 +24,7 @@ from bali.resources.requests import FieldMask, ListRequest
 from bali.resources.resource import ModelResource, Resource
 from bali.resources.servicer import ServicerRuntime, use_servicer_runtime
 from bali.resources.spec import ActionSpec, HttpBinding, Kind, ResourceSpec, Wrap
-from bali.resources.store import ListQuery, Page, Store, Stored, UnitFactory
+from bali.resources.store import Listing, ListQuery, Page, Store, Stored, UnitFactory
 
 __all__ = [
     "API",
@@ -43,6 +43,7 @@ __all__ = [
     "Kind",
     "ListQuery",
     "ListRequest",
+    "Listing",
     "ModelResource",
     "Page",
     "Permission",

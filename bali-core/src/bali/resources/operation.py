@@ -166,19 +166,26 @@ class _ActionReader:
 
     def _key_annotation(self, key: Argument) -> Any:
         annotation = without_none(key.annotation)
-        if annotation not in (MISSING, Any, NoneType):
-            node = self.owner.describer.annotation(annotation, where=f"{self.where}: {key.name}")
-            if not isinstance(node.node, Scalar | EnumNode):
-                raise ConfigurationError(
-                    f"{self.where}: {key.name!r} is {annotation!r}, which no path can hold; a key "
-                    "is a single value, such as int, str or UUID"
-                )
-            return annotation
-        if self.owner.store is not None:
-            return self.owner.store.key_type
-        raise ConfigurationError(
-            f"{self.where}: parameter {key.name!r} has no type; annotate it, as in `pk: int`"
-        )
+        if annotation in (MISSING, Any, NoneType):
+            if self.owner.store is not None:
+                return self.owner.store.key_type
+            annotation = self._key_of_schema(key)
+        node = self.owner.describer.annotation(annotation, where=f"{self.where}: {key.name}")
+        if not isinstance(node.node, Scalar | EnumNode):
+            raise ConfigurationError(
+                f"{self.where}: {key.name!r} is {annotation!r}, which no path can hold; a key "
+                "is a single value, such as int, str or UUID"
+            )
+        return annotation
+
+    def _key_of_schema(self, key: Argument) -> Any:
+        schema = self.owner.schema
+        field = schema.model_fields.get("id") if schema is not None else None
+        if field is None:
+            raise ConfigurationError(
+                f"{self.where}: parameter {key.name!r} has no type; annotate it, as in `pk: int`"
+            )
+        return without_none(field.annotation)
 
     def _parameters(self) -> type[BaseModel] | None:
         if self.kind is Kind.LIST:

@@ -22,9 +22,10 @@ from bali.resources.admission import Admission
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
 from bali.resources.permissions import authorize
 from bali.resources.reading import Read, read_of
+from bali.resources.requests import ListRequest
 from bali.resources.results import result_of
-from bali.resources.spec import ActionSpec
-from bali.resources.store import UnitFactory
+from bali.resources.spec import ActionSpec, Wrap
+from bali.resources.store import Listing, UnitFactory
 from bali.resources.streams import items_of
 from bali.resources.validation import MAX_DEPTH, Validator
 
@@ -100,6 +101,8 @@ class Pipeline:
         async with _open(self.units):
             resource = call.spec.resource(None, call.context)
             value = await _invoke(call.spec, resource, keywords)
+            if hasattr(type(value), "read_page"):
+                value = await _read(call.spec, value, keywords)
             return result_of(call.spec, value)
 
     async def stream(self, call: Call) -> AsyncGenerator[BaseModel, None]:
@@ -192,6 +195,14 @@ async def _invoke(spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]) 
         return await method(**keywords)
     value = await run_in_thread(method, **keywords)
     return await value if inspect.isawaitable(value) else value
+
+
+async def _read(spec: ActionSpec, found: Listing, keywords: Mapping[str, Any]) -> Any:
+    """Run a query that an action returned: the page that was asked for, if the action knows it."""
+    request = keywords.get(spec.keyword_of_body or "")
+    if spec.wrap is Wrap.PAGE and isinstance(request, ListRequest):
+        return await found.read_page(request.query())
+    return await found.read_all()
 
 
 async def _next(items: AsyncGenerator[Any, None], context: Context) -> Any:

@@ -7,11 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bali.resources.spec import ActionSpec, Wrap
+from bali.errors import NotFound
+from bali.resources.spec import ActionSpec, Kind, Wrap
 from bali.resources.store import Page
 from bali.resources.values import check_values
 
 __all__ = ["result_of"]
+
+_MAY_MISS = (Kind.GET, Kind.UPDATE)
 
 
 def result_of(spec: ActionSpec, value: Any) -> BaseModel | None:
@@ -19,11 +22,13 @@ def result_of(spec: ActionSpec, value: Any) -> BaseModel | None:
 
     What the value has beyond the declared fields is left out. Raises `TypeError` for a value that
     is not what the action declares, and `ValueError` for one that no protocol carries: both are
-    bugs of the service.
+    bugs of the service. None from `get` or `update` says that there is no such item: `NotFound`.
     """
     model = spec.response_model
     if model is None:
         return None
+    if value is None and spec.wrap is Wrap.NONE and spec.kind in _MAY_MISS:
+        raise NotFound(resource_type=spec.resource.singular_name())
     result: BaseModel = value if type(value) is model else _converted(spec, model, value)
     problems = check_values(result, allow_nul=True)
     if problems:

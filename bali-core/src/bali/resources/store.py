@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
-__all__ = ["ListQuery", "Page", "ReadPlan", "Store", "Stored", "UnitFactory"]
+__all__ = ["ListQuery", "Listing", "Page", "ReadPlan", "Store", "Stored", "UnitFactory"]
 
 T = TypeVar("T")
 
@@ -49,6 +49,16 @@ class ListQuery:
 
 #: Opens one unit of work: commits when its block succeeds, rolls back otherwise.
 UnitFactory: TypeAlias = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+class Listing(Protocol):
+    """A query that an action returned without running it: the pipeline does, as far as needed."""
+
+    async def read_page(self, query: ListQuery) -> Page[Any]:
+        """Return one page of what it finds; `query.filters` are the action's business."""
+
+    async def read_all(self) -> Sequence[Any]:
+        """Return everything that it finds."""
 
 
 class ReadPlan(Protocol):
