@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from bali.propagation import Circumstances, current, new_traceparent
+from bali.propagation import Circumstances, current, new_traceparent, trace_id_of
 from bali.resources.spec import ActionSpec
 
 __all__ = [
@@ -72,6 +72,11 @@ class Context:
         if not self._traceparent:
             self._traceparent = new_traceparent(self.metadata.get("traceparent"))
         return self._traceparent
+
+    @property
+    def trace_id(self) -> str:
+        """What all calls that were made for one request share: 32 hexadecimal digits."""
+        return trace_id_of(self.traceparent)
 
     @property
     def deadline(self) -> datetime.datetime | None:
