@@ -50,17 +50,18 @@ class ProtoRepo:
             folder = Path(tempfile.mkdtemp(prefix="bali-proto-"))
             try:
                 commit = fetch_commit(source, ref, folder)
-                repo = cls._at(shown, folder, commit)
+                repo = cls.at(shown, folder, commit)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
             weakref.finalize(repo, shutil.rmtree, folder, ignore_errors=True)
             return repo
         folder = git_folder(source)
-        return cls._at(shown, folder, local_commit(shown, folder, ref))
+        return cls.at(shown, folder, local_commit(shown, folder, ref))
 
     @classmethod
-    def _at(cls, source: str, folder: Path, commit: str) -> ProtoRepo:
+    def at(cls, source: str, folder: Path, commit: str) -> ProtoRepo:
+        """Return the repo whose git folder is `folder` as it is at the full hash `commit`."""
         listing = git("ls-tree", "-r", "-z", "--full-tree", commit, folder=folder)
         objects = {}
         for entry in filter(None, listing.split("\0")):

@@ -10,10 +10,11 @@ from pathlib import Path
 from bali_cli.console import abort
 from bali_cli.git import attempt_git, git, without_secrets
 
-__all__ = ["branch_of", "fetch_commit", "git_folder", "local_commit", "resolve"]
+__all__ = ["branch_of", "fetch_commit", "git_folder", "local_commit", "remote_branch", "resolve"]
 
 _FULL_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_USUAL = ("refs/heads/main", "refs/heads/master")
+#: What a default branch is called, when nothing else tells.
+_USUAL = ("main", "master")
 
 
 def git_folder(source: str) -> Path:
@@ -56,7 +57,7 @@ def branch_of(folder: Path) -> str | None:
     if checked_out in existing or not existing:
         return checked_out
     # A bare repo has the HEAD that it was made with, whatever was pushed to it since.
-    likely = [name for name in existing if name in {"main", "master"}]  # sorted by name
+    likely = [name for name in existing if name in _USUAL]  # sorted by name
     return existing[0] if len(existing) == 1 else next(iter(likely), checked_out)
 
 
@@ -128,20 +129,31 @@ def fetch_commit(source: str, ref: str | None, folder: Path) -> str:
     return resolve(folder, ref) or _unknown(shown, folder, ref)
 
 
-def _fetch_default(source: str, shown: str, folder: Path) -> str:
-    listed = _answer(source, "ls-remote", "--symref", "--", source, folder=folder)
+def remote_branch(address: str, folder: Path) -> str | None:
+    """Return the default branch of the repo at an address; None when it has no commits yet.
+
+    Ends the process with git's words when there is no answer, and when several branches may be it.
+    """
+    listed = _answer(address, "ls-remote", "--symref", "--", address, folder=folder)
     refs = [tuple(line.split("\t", 1)) for line in listed.splitlines() if "\t" in line]
-    branches = [name for _, name in refs if name.startswith("refs/heads/")]
-    heads = [about.removeprefix("ref: ") for about, name in refs if name == "HEAD"]
-    likely = [*heads, *branches] if len(branches) == 1 else [*heads, *_USUAL]
-    wanted = next((name for name in likely if name in branches), None)
-    if wanted is None and branches:
-        names = ", ".join(name.removeprefix("refs/heads/") for name in branches)
-        abort(f"{shown} does not tell its default branch.\nName one of {names}.")
-    if wanted is None:
+    kind = "refs/heads/"
+    branches = [name.removeprefix(kind) for _, name in refs if name.startswith(kind)]
+    heads = [about.removeprefix(f"ref: {kind}") for about, name in refs if name == "HEAD"]
+    likely = [*heads, *(branches if len(branches) == 1 else _USUAL)]
+    found = next((name for name in likely if name in branches), None)
+    if found is None and branches:
+        shown = without_secrets(address)
+        abort(f"{shown} does not tell its default branch.\nName one of {', '.join(branches)}.")
+    return found
+
+
+def _fetch_default(source: str, shown: str, folder: Path) -> str:
+    branch = remote_branch(source, folder)
+    if branch is None:
         abort(f"{shown} has no commits yet; `bali publish` in the folder of a service brings one.")
-    _answer(source, "fetch", "-q", "--depth=1", "--", source, f"{wanted}:{wanted}", folder=folder)
-    return resolve(folder, wanted) or _unknown(shown, folder, wanted)
+    name = f"refs/heads/{branch}"
+    _answer(source, "fetch", "-q", "--depth=1", "--", source, f"{name}:{name}", folder=folder)
+    return resolve(folder, name) or _unknown(shown, folder, branch)
 
 
 def _answer(source: str, *arguments: str, folder: Path) -> str:
