@@ -13,7 +13,7 @@ from tests.cli.new.generated import bali, environment, run, tree
 def test_the_folder_is_the_result_and_the_rest_is_told_beside_it(tmp_path: Path) -> None:
     result = bali(tmp_path, "new", "user")
     assert (result.returncode, result.stdout) == (0, f"{tmp_path / 'user'}\n")
-    for step in ("cd user", "pip install -r requirements_dev.txt", "python main.py"):
+    for step in ("cd user", "bali build", "pip install -r requirements_dev.txt", "python main.py"):
         assert step in result.stderr
     assert (tmp_path / "user" / "main.py").is_file()
     assert list(tmp_path.iterdir()) == [tmp_path / "user"]

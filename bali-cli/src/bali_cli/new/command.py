@@ -42,10 +42,16 @@ def new(
         target = write_service(name, directory, proto_first=proto_first)
     except (BadName, BadTarget) as error:
         abort(str(error))
+    steps = [
+        f"cd {shlex.quote(str(directory or name))}",
+        "python3 -m venv .venv && . .venv/bin/activate",
+        "pip install -r requirements_dev.txt",
+        "bali build    # the contract, for other services",
+        "python -m pytest",
+        "python main.py",
+    ]
+    if proto_first:
+        del steps[3]  # compiled already
     progress(f"Wrote the service {name}. What to do next:\n")
-    progress(f"  cd {shlex.quote(str(directory or name))}")
-    progress("  python3 -m venv .venv && . .venv/bin/activate")
-    progress("  pip install -r requirements_dev.txt")
-    progress("  python -m pytest")
-    progress("  python main.py\n")
+    progress("\n".join(f"  {step}" for step in steps) + "\n")
     result(str(target))

@@ -1,0 +1,1 @@
+"""What the clients share; written by `bali add`."""

@@ -1,0 +1,1 @@
+"""The modules that protoc made of other services' contracts; written by `bali add`."""

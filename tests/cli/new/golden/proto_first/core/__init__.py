@@ -1,0 +1,1 @@
+"""What every part of the service may use: settings, logging, constants."""

@@ -1,0 +1,26 @@
+"""The operations on users: list, get, create, update, delete, and those written here."""
+
+import logging
+
+from bali import ModelResource, action
+
+from models import User
+from schemas import Deactivation
+
+_log = logging.getLogger(__name__)
+
+
+class UserResource(ModelResource):
+    """The users of the service."""
+
+    model = User
+    filters = ["name", "is_active"]
+
+    @action(detail=True, methods=["post"])
+    async def deactivate(self, pk: int, schema_in: Deactivation) -> User:
+        """Switch a user off."""
+        user: User = await self.store.get(pk)
+        user.deactivate()
+        await user.aio.save()
+        _log.info("deactivated %s", user.name, extra={"reason": schema_in.reason})
+        return user

@@ -1,0 +1,1 @@
+"""The ways in: plain HTTP routes, hand-written gRPC servicers, and the database below."""

@@ -1,0 +1,1 @@
+"""Plain FastAPI routes, beside those of the resources."""

@@ -1,0 +1,1 @@
+"""The gRPC side: what `bali build` compiled, and servicers written by hand."""
