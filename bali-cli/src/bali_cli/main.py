@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bali_cli.add.command import add, outdated, update
 from bali_cli.new.command import new
 from bali_cli.run.command import run
 
@@ -41,6 +42,9 @@ def bali(
 
 # In the order in which a service meets them. Each module loads nothing but typer.
 app.command()(new)
+app.command()(add)
+app.command()(outdated)
+app.command()(update)
 app.command()(run)
 
 

@@ -1,0 +1,1 @@
+"""Written by `bali add`; do not edit."""
