@@ -174,9 +174,18 @@ def _with_relative_imports(text: str, module: Path, own: set[str]) -> str:
             package, _, name = node.names[0].name.rpartition(".")
             renamed = ast.alias(name, node.names[0].asname)
             statement = f"from {dots}{package} import {_names([renamed])}"
+        elif isinstance(node, ast.Call) and (name := _imported_by_call(node)) in own:
+            # What protoc writes for a folder that is a keyword.
+            statement = f"importlib.import_module({dots + name!r}, __package__)"
         if statement is not None:
             _replace(lines, node, statement)
     return "".join(lines)
+
+
+def _imported_by_call(call: ast.Call) -> str:
+    is_import = isinstance(call.func, ast.Attribute) and call.func.attr == "import_module"
+    argument = call.args[0] if is_import and call.args else None
+    return str(argument.value) if isinstance(argument, ast.Constant) else ""
 
 
 def _names(items: Sequence[ast.alias]) -> str:
