@@ -9,12 +9,15 @@ from importlib.resources.abc import Traversable
 
 from jinja2 import Environment, StrictUndefined
 
+from bali_cli.add.files import CONFIG, UTILS
 from bali_cli.new.names import ServiceName
 
 __all__ = ["render_service"]
 
 _TEMPLATE = ".jinja"
 _LINE_LENGTH = 100
+#: What the first `bali add` would write.
+_CLIENTS = {"clients/_config.py": CONFIG.encode(), "clients/_utils.py": UTILS.encode()}
 
 
 def render_service(name: ServiceName, *, proto_first: bool) -> Mapping[str, bytes]:
@@ -53,7 +56,7 @@ def _render(
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - the names are checked, and what is made is no HTML
     )
-    rendered: dict[str, bytes] = {}
+    rendered = dict(_CLIENTS)
     for path, template in templates.items():
         content = template.read_bytes()
         if path.endswith(_TEMPLATE):

@@ -1,1 +1,1 @@
-"""Clients of other services: `bali add order` writes one."""
+"""Clients of other services, written by `bali add`."""

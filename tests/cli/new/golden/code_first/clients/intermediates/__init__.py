@@ -1,1 +1,1 @@
-"""The modules that protoc made of other services' contracts; written by `bali add`."""
+"""Clients of other services, written by `bali add`."""
