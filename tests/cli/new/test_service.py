@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import urllib.request
 from pathlib import Path
@@ -17,7 +18,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from bali_cli.new.names import ServiceName
-from tests.cli.new.generated import Generated, environment, run, serving
+from tests.cli.new.generated import Generated, bali, environment, generate, run, serving
 
 PYTHON = sys.executable
 
@@ -45,10 +46,31 @@ def test_its_types_hold(service: Generated, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["check", "format"])
-def test_its_style_holds(service: Generated, command: list[str]) -> None:
-    result = run([PYTHON, "-m", "ruff", *command, "--no-cache", "."], service.folder)
-    assert result.returncode == 0, result.stdout + result.stderr
+def test_its_style_holds(service: Generated) -> None:
+    check_style(service.folder)
+
+
+def check_style(folder: Path) -> None:
+    """Run the linter and the formatter, as the service has them configured."""
+    for command in (["check"], ["format", "--check"]):
+        result = run([PYTHON, "-m", "ruff", *command, "--no-cache", "."], folder)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_it_stays_right_when_a_client_is_added(tmp_path: Path) -> None:
+    called = generate(tmp_path, "user", proto_first=True)
+    caller = generate(tmp_path, "order-item", proto_first=False)
+    shared = tmp_path / "proto"
+    (shared / "user").mkdir(parents=True)
+    shutil.copy(called.folder / "protos" / "user.proto", shared / "user")
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init"], ["add", "."], [*author, "commit", "--message=user"]):
+        assert run(["git", *command], shared).returncode == 0
+    added = bali(caller.folder, "add", "user")
+    assert added.returncode == 0, added.stderr
+    check_style(caller.folder)
+    types = run([PYTHON, "-m", "mypy", f"--cache-dir={tmp_path / 'cache'}", "."], caller.folder)
+    assert types.returncode == 0, types.stdout
 
 
 @pytest.mark.parametrize(
