@@ -37,16 +37,24 @@ def compare_clients(root: Path, target: Path, names: Sequence[str]) -> bool:
                 result(f"{name}: up to date ({fetched.commit[:12]})")
                 continue
             is_behind = True
-            breaks = _breaking(target / "intermediates", entry, fetched.folder, fetched.file)
-        verdict = f"{len(breaks)} changes break it" if breaks else "nothing breaks it"
+            breaks = _breaking(target / "intermediates", entry, fetched.folder)
+        verdict = f"breaks it in {len(breaks)} places" if breaks else "nothing breaks it"
         result(f"{name}: {entry.commit[:12]} -> {fetched.commit[:12]}, {verdict}")
         for line in breaks:
             result(f"    {line}")
     return is_behind
 
 
-def _breaking(former: Path, entry: LockedClient, folder: Path, file: str) -> list[str]:
+def _breaking(former: Path, entry: LockedClient, folder: Path) -> list[str]:
     """Return what in the contract of now breaks a client of the former one."""
     from bali_cli.buf import breaking_changes
+    from bali_cli.buf_config import BufConfig
 
-    return breaking_changes(folder, [file], former, [entry.file])
+    old = {path: (former / path).read_bytes() for path in entry.protos if (former / path).exists()}
+    new = {
+        file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*.proto")
+    }
+    # A file that is gone is told of where it is used; what is compared are those in both.
+    sources = {path: Path(path) for path in new}
+    found = breaking_changes(new, old, sources, BufConfig())
+    return [f"{item.path}:{item.line}: {item.message}" for item in found]
