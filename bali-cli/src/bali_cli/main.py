@@ -10,6 +10,7 @@ import typer
 
 from bali_cli.add.command import add, outdated, update
 from bali_cli.new.command import new
+from bali_cli.publish.command import publish
 from bali_cli.run.command import run
 
 __all__ = ["app", "main"]
@@ -45,6 +46,7 @@ app.command()(new)
 app.command()(add)
 app.command()(outdated)
 app.command()(update)
+app.command()(publish)
 app.command()(run)
 
 

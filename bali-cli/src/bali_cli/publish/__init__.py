@@ -1,0 +1,1 @@
+"""`bali publish`: put the contract of a service into the repo of protos."""
