@@ -11,6 +11,7 @@ import typer
 from bali_cli.add.command import add, outdated, update
 from bali_cli.new.command import new
 from bali_cli.publish.command import publish
+from bali_cli.routes.command import routes
 from bali_cli.run.command import run
 
 __all__ = ["app", "main"]
@@ -48,6 +49,7 @@ app.command()(outdated)
 app.command()(update)
 app.command()(publish)
 app.command()(run)
+app.command()(routes)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""`bali routes`: every operation of a service, and who may call it."""
