@@ -218,7 +218,7 @@ def test_a_filter_looks_at_names_paths_and_methods(service: Path, text: str) -> 
 def test_a_filter_that_nothing_fits_is_told(service: Path) -> None:
     done = run(service, "--json", "walk")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: no operation, path or method has 'walk' in it")
+    assert done.stderr.startswith("error: no operation, path or gRPC method has 'walk' in it")
 
 
 def test_an_app_that_cannot_be_served_is_told_in_words(tmp_path: Path) -> None:
