@@ -29,16 +29,21 @@ PROJECT = HERE / "project"
 TIMEOUT_SECONDS = 60.0
 
 
-def classic_code() -> list[tuple[str, str]]:
-    """Return path and code of each file of classic.txt."""
+def classic_code() -> dict[str, str]:
+    """Return the code of each part of classic.txt, by the path or the words that stand above it."""
     text = (HERE / "classic.txt").read_text(encoding="utf-8")
     block = text.partition("```python\n")[2].partition("```")[0]
-    parts = re.split(r"^# (\S+\.py).*\n", block, flags=re.MULTILINE)[1:]
-    return list(zip(parts[::2], (code.strip("\n") for code in parts[1::2]), strict=True))
+    parts = re.split(r"^# ([\w/. ]+).*\n", block, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], (code.strip("\n") for code in parts[1::2]), strict=True))
 
 
-@pytest.mark.parametrize(("path", "code"), classic_code(), ids=[path for path, _ in classic_code()])
-def test_the_files_hold_the_classic_code_byte_for_byte(path: str, code: str) -> None:
+CODE = classic_code()
+IN_ANOTHER_SERVICE = CODE.pop("in another service")
+
+
+@pytest.mark.parametrize("path", CODE)
+def test_the_files_hold_the_classic_code_byte_for_byte(path: str) -> None:
+    code = CODE[path]
     written = (PROJECT / path).read_text(encoding="utf-8")
     assert f"\n{code.removesuffix(' ...')}\n" in written
 
@@ -159,4 +164,40 @@ def test_the_hand_written_servicer_answers_over_grpc(project: Path, free_port: i
         assert [user.username for user in page.data] == ["bob", "eve"]
         assert (len(everybody.data), everybody.count) == (3, 3)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert stop(process) == (0, "")
+
+
+@pytest.fixture
+def other_service(tmp_path: Path, project: Path) -> Path:
+    """An empty service beside the first one, which has run `bali add user`."""
+    protos = tmp_path / "proto" / "user"
+    protos.mkdir(parents=True)
+    shutil.copy(project / "services" / "rpc" / "user.proto", protos)
+    author = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "Add user"]):
+        subprocess.run(["git", *command], cwd=protos.parent, check=True)
+    service = tmp_path / "order"
+    service.mkdir()
+    (service / "main.py").write_text('from bali import Bali\n\napp = Bali(title="order")\n')
+    added = [sys.executable, "-m", "bali_cli", "add", "user"]
+    subprocess.run(added, cwd=service, env=environment(), check=True, capture_output=True)
+    return service
+
+
+def test_another_service_calls_it_in_two_lines(
+    project: Path, other_service: Path, free_port: int
+) -> None:
+    address = f"127.0.0.1:{free_port}"
+    shown = f"{IN_ANOTHER_SERVICE}\nprint([user.username for user in users.data], users.count)"
+    with running(project, "--rpc", port=free_port, RPC_ADDRESS=address) as process:
+        called = subprocess.run(
+            [sys.executable, "-c", shown],
+            cwd=other_service,
+            env=environment(USER_GRPC_ADDRESS=address),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        assert (called.stdout, called.stderr) == ("['ann', 'bob', 'eve'] 3\n", "")
         assert stop(process) == (0, "")
