@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bali_cli.add.command import add, outdated, update
+from bali_cli.check.command import check
 from bali_cli.new.command import new
 from bali_cli.publish.command import publish
 from bali_cli.routes.command import routes
@@ -48,6 +49,7 @@ app.command()(add)
 app.command()(outdated)
 app.command()(update)
 app.command()(publish)
+app.command()(check)
 app.command()(run)
 app.command()(routes)
 
