@@ -14,6 +14,7 @@ from bali_cli.new.command import new
 from bali_cli.publish.command import publish
 from bali_cli.routes.command import routes
 from bali_cli.run.command import run
+from bali_cli.shell.command import shell
 
 __all__ = ["app", "main"]
 
@@ -48,10 +49,11 @@ app.command()(new)
 app.command()(add)
 app.command()(outdated)
 app.command()(update)
-app.command()(publish)
 app.command()(check)
+app.command()(publish)
 app.command()(run)
 app.command()(routes)
+app.command()(shell)
 
 
 def main() -> None:

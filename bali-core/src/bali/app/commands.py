@@ -26,6 +26,8 @@ def parse_options(
     arguments = parser.parse_args(argv)
     if arguments.event:
         parser.error("--event: this version of bali has no events yet")
+    if arguments.shell:
+        parser.error("--shell stands alone: it serves nothing")
     mode: Mode = "all"
     if arguments.http != arguments.rpc:
         mode = "http" if arguments.http else "rpc"
@@ -71,6 +73,7 @@ def _parser(settings: Settings, program: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--http", action="store_true", help="serve HTTP alone")
     parser.add_argument("--rpc", action="store_true", help="serve gRPC alone, on its own port")
     parser.add_argument("--event", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--shell", action="store_true", help="a prompt with the app at hand")
     parser.add_argument("--host", default=settings.host, help="address (default: %(default)s)")
     parser.add_argument("--port", type=_port, help=f"port (default: {settings.port})")
     parser.add_argument(

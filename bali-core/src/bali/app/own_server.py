@@ -18,7 +18,7 @@ from typing import Any
 
 import grpc
 
-from bali.concurrency import background_loop
+from bali.app.lifespan import held_lifespan
 from bali.resources import Pipeline
 from bali.rpc import interceptors_use
 
@@ -48,7 +48,7 @@ def run_own_server(
     takes no new calls and ends those under way within the grace; a second signal ends at once.
     """
     with (
-        _held(lifespan),
+        held_lifespan(lifespan),
         interceptors_use(pipeline),
         _stopping(drain_delay_seconds, grace_seconds),
     ):
@@ -56,30 +56,6 @@ def run_own_server(
         if inspect.iscoroutine(outcome):
             asyncio.run(outcome)
     return 0
-
-
-@contextmanager
-def _held(lifespan: AbstractAsyncContextManager[Any]) -> Iterator[None]:
-    """Enter and leave a lifespan in one task of the loop that owns the work of servicers."""
-    started = threading.Event()
-    loop = background_loop()
-    over = asyncio.Event()
-
-    async def hold() -> None:
-        async with lifespan:
-            started.set()
-            await over.wait()
-
-    holding = asyncio.run_coroutine_threadsafe(hold(), loop)
-    holding.add_done_callback(lambda _: started.set())
-    started.wait()
-    try:
-        if holding.done():
-            holding.result()
-        yield
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        holding.result()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bali.app.commands import parse_options
 from bali.app.own_server import run_own_server
+from bali.app.shell import run_shell
 from bali.errors import ConfigurationError
 from bali.server import ServerOptions, run
 
@@ -32,7 +33,7 @@ _SERVERS_OWN = (
 
 
 def run_program(app: Bali, argv: Sequence[str]) -> int:
-    """Do what the arguments ask for, which is to serve until told to stop; return the exit code.
+    """Do what the arguments ask for: serve until told to stop, or a shell; return the exit code.
 
     A mistake in the service is told in one line on stderr, with exit code 2.
     """
@@ -41,6 +42,8 @@ def run_program(app: Bali, argv: Sequence[str]) -> int:
     try:
         # `run` is what the last versions of the first bali wanted before the options.
         arguments = argv[1:] if argv[:1] == ["run"] else argv
+        if list(arguments) == ["--shell"]:
+            return run_shell(app)
         program = f"python {Path(sys.argv[0]).name}"
         options = parse_options(arguments, app.configuration, program=program)
         if options.mode == "rpc" and hasattr(app.rpc_service, "serve"):

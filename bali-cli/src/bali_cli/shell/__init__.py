@@ -1,0 +1,1 @@
+"""`bali shell`: a prompt with the service at hand."""
