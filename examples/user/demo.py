@@ -29,7 +29,7 @@ from rich.console import Console
 HERE = Path(__file__).parent
 SERVICE = "user.UserService"
 TOKEN = {"authorization": "Bearer demo-token"}
-PREFERRED_PORT = 8000
+PREFERRED_PORT = int(os.environ.get("PORT", "8000"))
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -355,7 +355,7 @@ def readable(answer: Any) -> list[str]:
 
 
 def choose_port() -> int:
-    """Return port 8000, or any free one when something else has it."""
+    """Return the port of PORT or 8000, or any free one when something else has it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

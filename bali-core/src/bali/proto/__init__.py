@@ -4,7 +4,7 @@ from bali.proto.codec import Codec, EncodeError
 from bali.proto.dicts import MessageToDict, ParseDict
 from bali.proto.messages import bind_request, bind_response
 from bali.proto.service import bind_service, build_service, request_decoder
-from bali.proto.shapes import BoundMethod, BoundService, Method, ServiceShape
+from bali.proto.shapes import BoundMethod, BoundService, HttpRule, Method, ServiceShape
 from bali.proto.status import error_from_status, status_proto
 from bali.proto.text import proto_text
 
@@ -13,6 +13,7 @@ __all__ = [
     "BoundService",
     "Codec",
     "EncodeError",
+    "HttpRule",
     "MessageToDict",
     "Method",
     "ParseDict",

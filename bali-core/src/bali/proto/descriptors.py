@@ -8,10 +8,11 @@ value (a nullable list, a list of lists, a list with gaps), a small message is p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from google.api import annotations_pb2
 from google.protobuf import (
     descriptor_pb2,
     duration_pb2,
@@ -25,6 +26,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.type import date_pb2, decimal_pb2, timeofday_pb2
 
 from bali.errors import ConfigurationError
+from bali.proto.lock import lock_numbers
 from bali.proto.names import (
     camel_case,
     enum_prefix,
@@ -33,7 +35,7 @@ from bali.proto.names import (
     json_name,
     variant_names,
 )
-from bali.proto.shapes import Method, ServiceShape
+from bali.proto.shapes import HttpRule, Method, ServiceShape
 from bali.schemas import (
     EnumNode,
     Field,
@@ -71,19 +73,24 @@ _MESSAGES: dict[ScalarKind, Any] = {
 }
 
 
-def build_file(shape: ServiceShape) -> descriptor_pb2.FileDescriptorProto:
+def build_file(
+    shape: ServiceShape, committed: descriptor_pb2.FileDescriptorProto | None = None
+) -> descriptor_pb2.FileDescriptorProto:
     """Return the file with the service and every message it needs.
 
-    Raises `ConfigurationError` for two schemas with one message name, and for a name that protobuf
-    does not allow; both name the schemas.
+    With `committed`, the file as it was before, numbers are kept (`lock_numbers`). Raises
+    `ConfigurationError` for two schemas with one message name, and for a name that protobuf does
+    not allow; both name the schemas.
     """
-    return _FileBuilder(shape).build()
+    built = _FileBuilder(shape).build()
+    return built if committed is None else lock_numbers(built, committed)
 
 
 def dependencies() -> Iterable[FileDescriptor]:
     """Return the compiled files that a built file may import."""
     messages = [*_MESSAGES.values(), empty_pb2.Empty]
-    return {message.DESCRIPTOR.file.name: message.DESCRIPTOR.file for message in messages}.values()
+    files = [message.DESCRIPTOR.file for message in messages]
+    return {file.name: file for file in (*files, annotations_pb2.DESCRIPTOR)}.values()
 
 
 def add_to_pool(pool: DescriptorPool, file: FileDescriptor) -> None:
@@ -134,12 +141,16 @@ class _FileBuilder:
             response = self._well_known(empty_pb2.Empty)
         else:
             response = self._message(method.response)
-        return descriptor_pb2.MethodDescriptorProto(
+        descriptor = descriptor_pb2.MethodDescriptorProto(
             name=method.name,
             input_type=request,
             output_type=response,
             server_streaming=method.is_server_streaming or None,
         )
+        if method.http:
+            self._dependencies.add(annotations_pb2.DESCRIPTOR.name)
+            _annotate(descriptor.options, method.http)
+        return descriptor
 
     # -- messages ------------------------------------------------------------------------------
 
@@ -310,6 +321,22 @@ class _FileBuilder:
     def _well_known(self, message: Any) -> str:
         self._dependencies.add(message.DESCRIPTOR.file.name)
         return f".{message.DESCRIPTOR.full_name}"
+
+
+def _annotate(options: Any, rules: Sequence[HttpRule]) -> None:
+    """Say how a method is called over HTTP; one that is always a GET has no side effects."""
+    first, *others = rules
+    rule = options.Extensions[annotations_pb2.http]
+    _fill_rule(rule, first)
+    for other in others:
+        _fill_rule(rule.additional_bindings.add(), other)
+    if all(item.method == "GET" for item in rules):
+        options.idempotency_level = descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+
+
+def _fill_rule(rule: Any, http: HttpRule) -> None:
+    setattr(rule, http.method.lower(), http.path)
+    rule.body = http.body
 
 
 def _add_presence(message: _Message) -> None:

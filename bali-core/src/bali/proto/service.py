@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
@@ -19,16 +20,19 @@ from bali.schemas import Record
 __all__ = ["bind_service", "build_service", "request_decoder"]
 
 
-def build_service(shape: ServiceShape) -> BoundService:
+def build_service(
+    shape: ServiceShape, committed: FileDescriptorProto | None = None
+) -> BoundService:
     """Build the descriptors of a service and bind it to them (code first).
 
     Each service has a descriptor pool of its own, so that several apps of one process may use the
-    same names. Raises `ConfigurationError` for what protobuf cannot express.
+    same names. `committed`: the file as it was before, whose numbers are kept. Raises
+    `ConfigurationError` for what protobuf cannot express.
     """
     pool = DescriptorPool()
     for file in dependencies():
         add_to_pool(pool, file)
-    built = build_file(shape)
+    built = build_file(shape, committed)
     try:
         pool.AddSerializedFile(built.SerializeToString())
     except TypeError as error:

@@ -12,7 +12,20 @@ from google.protobuf.message import Message
 
 from bali.schemas import Record
 
-__all__ = ["BoundMethod", "BoundService", "Method", "ServiceShape"]
+__all__ = ["BoundMethod", "BoundService", "HttpRule", "Method", "ServiceShape"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRule:
+    """How a method is called over HTTP, in the sense of google.api.http (AIP-127).
+
+    `path` may contain `{id}`. `body`: "*" when the body holds every field that the path does not,
+    the name of one field when the body is that one, "" when fields come from the query string.
+    """
+
+    method: str
+    path: str
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +37,7 @@ class Method:
     response: Record | None
     is_server_streaming: bool = False
     description: str = ""
+    http: tuple[HttpRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
 from bali.proto.shapes import BoundService
@@ -12,16 +13,20 @@ from bali.schemas import EnumNode, Field, ListNode, MapNode, Node, Record, recor
 
 __all__ = ["proto_text"]
 
+#: Over a message that is in the file only so that its numbers are never given anew.
+_UNUSED = "Not used any more: kept so that its numbers are not given to something else."
 _F = descriptor_pb2.FieldDescriptorProto
 _Message: TypeAlias = descriptor_pb2.DescriptorProto
 
 
-def proto_text(service: BoundService) -> str:
+def proto_text(service: BoundService, *, header: str = "") -> str:
     """Return the .proto file of a service, with docstrings as comments.
 
-    Compiled by protoc it gives the descriptors that the service runs with.
+    `header` comes first, as a comment. Compiled by protoc it gives the descriptors that the service
+    runs with.
     """
-    return "\n".join(_Writer(service).lines()) + "\n"
+    lines = [*_comment(header, ""), *([""] if header else []), *_Writer(service).lines()]
+    return "\n".join(lines) + "\n"
 
 
 class _Writer:
@@ -37,6 +42,7 @@ class _Writer:
             for record in records_of(root)
         ]
         self._records: Mapping[str, Record] = {record.name: record for record in records}
+        self._used = {message.name for message in _reachable(self._file)}
         self._enums = {
             node.name: node
             for record in records
@@ -62,6 +68,7 @@ class _Writer:
             known = self._enums.get(enum.name)
             yield from _comment(known.description if known else "", "")
             yield f"enum {enum.name} {{"
+            yield from _reserved(enum, last=0)
             yield from (f"  {value.name} = {value.number};" for value in enum.value)
             yield "}"
 
@@ -82,17 +89,28 @@ class _Writer:
                 takes = f"stream {takes}"
             if method.server_streaming:
                 gives = f"stream {gives}"
-            yield f"  rpc {method.name}({takes}) returns ({gives});"
+            options = list(_options(method.options))
+            if not options:
+                yield f"  rpc {method.name}({takes}) returns ({gives});"
+                continue
+            yield f"  rpc {method.name}({takes}) returns ({gives}) {{"
+            yield from (f"    {line}" for line in options)
+            yield "  }"
         yield "}"
 
     def _message(self, message: _Message) -> Iterator[str]:
         record = self._records.get(message.name)
         described = {field.wire_name: field for field in record.fields} if record else {}
-        yield from _comment(record.description if record else "", "")
-        if not message.field:
+        is_used = message.name in self._used
+        yield from _comment(record.description if record else "" if is_used else _UNUSED, "")
+        reserved = list(_reserved(message, last=-1))
+        if not message.field and not reserved:
             yield f"message {message.name} {{}}"
             return
         yield f"message {message.name} {{"
+        yield from reserved
+        if message.field and reserved:
+            yield ""
         optional = {field.oneof_index for field in message.field if field.proto3_optional}
         begun: set[int] = set()
         for position, field in enumerate(message.field):
@@ -144,6 +162,41 @@ class _Writer:
         return full_name.removeprefix(".")
 
 
+def _options(options: descriptor_pb2.MethodOptions) -> Iterator[str]:
+    """Give the statements of a method's options."""
+    if options.HasField("idempotency_level"):
+        level = descriptor_pb2.MethodOptions.IdempotencyLevel.Name(options.idempotency_level)
+        yield f"option idempotency_level = {level};"
+    if not options.HasExtension(annotations_pb2.http):
+        return
+    rule = options.Extensions[annotations_pb2.http]
+    yield "option (google.api.http) = {"
+    yield from (f"  {line}" for line in _rule(rule))
+    for other in rule.additional_bindings:
+        yield "  additional_bindings {"
+        yield from (f"    {line}" for line in _rule(other))
+        yield "  }"
+    yield "};"
+
+
+def _rule(rule: Any) -> Iterator[str]:
+    pattern = rule.WhichOneof("pattern")
+    yield f'{pattern}: "{getattr(rule, pattern)}"'
+    if rule.body:
+        yield f'body: "{rule.body}"'
+
+
+def _reserved(owner: Any, *, last: int) -> Iterator[str]:
+    """Give the `reserved` statements of a message or enum; `last`: what its ranges end with."""
+    ranges = [(item.start, item.end + last) for item in owner.reserved_range]
+    if ranges:
+        numbers = (str(a) if a == b else f"{a} to {b}" for a, b in ranges)
+        yield f"  reserved {', '.join(numbers)};"
+    if owner.reserved_name:
+        names = ", ".join(f'"{name}"' for name in owner.reserved_name)
+        yield f"  reserved {names};"
+
+
 def _innermost(node: Node) -> Node:
     while isinstance(node, ListNode | MapNode):
         node = node.item if isinstance(node, ListNode) else node.value
@@ -157,3 +210,25 @@ def _description(field: Field | None) -> str:
 def _comment(text: str, indent: str) -> Iterator[str]:
     for line in text.splitlines():
         yield f"{indent}// {line}".rstrip()
+
+
+def _reachable(file: descriptor_pb2.FileDescriptorProto) -> Iterator[_Message]:
+    """Give the messages that the methods of a file use, directly or not."""
+    prefix = f".{file.package}." if file.package else "."
+    by_name = {f"{prefix}{message.name}": message for message in file.message_type}
+    waiting = [
+        name
+        for service in file.service
+        for method in service.method
+        for name in (method.input_type, method.output_type)
+    ]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in by_name:
+            continue
+        seen.add(name)
+        message = by_name[name]
+        yield message
+        for owner in (message, *message.nested_type):
+            waiting += [field.type_name for field in owner.field if field.type_name]

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from starlette.types import ASGIApp
 
 from bali.errors import BaliError
-from bali.proto import BoundMethod, BoundService, Method, ServiceShape
+from bali.proto import BoundMethod, BoundService, HttpRule, Method, ServiceShape
 from bali.resources import ActionSpec, Call, Context, Pipeline, ResourceSpec
 from bali.rpc.calls import (
     REQUEST_ID,
@@ -40,6 +40,10 @@ def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> Se
                 response=action.response,
                 is_server_streaming=action.is_streaming,
                 description=action.description,
+                http=tuple(
+                    HttpRule(method=rule.method, path=rule.path, body=rule.body or "")
+                    for rule in action.bindings
+                ),
             )
             for spec in specs
             for action in spec.actions
