@@ -1,6 +1,6 @@
 # Recipes of the repository. CI runs the same ones (.ci/run).
 #
-#   make demo            create .venv, start the example service, call it over every protocol
+#   make demo            create .venv, call a service over every protocol, make two from nothing
 #   make demo CHECK=1    the same, then exit by itself; non-zero if anything was wrong
 #   make test            the tests on every Python from 3.11 to 3.14 that is found
 #   make help            everything else
@@ -30,9 +30,11 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name text; \
 		do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-demo: $(VENV)/.demo ## run the example service (CHECK=1: check it and exit)
-	@echo "==> running examples/user/demo.py"
-	@$(BIN)/python examples/user/demo.py
+demo: $(VENV)/.demo ## two services from nothing, and every protocol (CHECK=1: check and exit)
+	@echo "==> running examples/user/demo.py: one service, every protocol on one port"
+	@CHECK=1 $(BIN)/python examples/user/demo.py
+	@echo "==> running examples/shop/demo.py: new, build, publish, add, run, call"
+	@$(BIN)/python examples/shop/demo.py
 
 dev: $(VENV)/.dev ## create .venv with everything development needs
 
@@ -48,7 +50,7 @@ test-others: node
 		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 		$(MAKE) .venv-$$version/.dev VENV=.venv-$$version PYTHON=$$python; \
 		echo "==> testing on Python $$version"; \
-		.venv-$$version/bin/python -m pytest -n $(WORKERS) $(PYTEST_ARGS); \
+		.venv-$$version/bin/python -m pytest -n $(WORKERS) -m "not once" $(PYTEST_ARGS); \
 	done
 
 lint: $(VENV)/.dev ## check style and formatting

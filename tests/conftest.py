@@ -24,6 +24,17 @@ POSTGRES = os.environ.get("BALI_TEST_POSTGRES")
 MARIADB = os.environ.get("BALI_TEST_MARIADB")
 CONNECT_SECONDS = 5.0
 
+#: Folders whose tests say the same on every Python: they run programs, or compare texts.
+ONCE = ("classic", "cli/add", "cli/check", "cli/new", "cli/publish", "docs", "foreign", "packaging")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that one Python is enough for."""
+    here = Path(__file__).parent
+    for item in items:
+        if any(item.path.is_relative_to(here / folder) for folder in ONCE):
+            item.add_marker(pytest.mark.once)
+
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
