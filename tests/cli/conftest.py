@@ -1,0 +1,25 @@
+"""Git for the tests of commands: nothing of the user's own settings, and no terminal to ask at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.repos import CONFIG, Repos
+
+
+@pytest.fixture
+def repos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repos:
+    """What makes git repos, with a git that knows its user as Ann."""
+    settings = tmp_path / "gitconfig"
+    settings.write_text(CONFIG, encoding="utf-8")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for role in ("AUTHOR", "COMMITTER"):
+        for what in ("NAME", "EMAIL", "DATE"):
+            monkeypatch.delenv(f"GIT_{role}_{what}", raising=False)
+    work = tmp_path / "work"
+    work.mkdir()
+    return Repos(work)
