@@ -103,21 +103,29 @@ class Publisher:
 
     def _starting_point(self) -> _Start:
         """A new branch starts at the default branch, and so does one that is merged already."""
-        wanted = self._options.branch
         default = self._target.default_branch()
-        published = self._target.head(default)
-        if wanted is None or wanted == default:
-            return _Start(branch=default, tip=published, base=published, published=published)
+        branch = self._options.branch if self._options.branch is not None else default
+        if branch is None:
+            self._refuse_detached()
         folder = self._target.folder
-        valid = attempt_git("check-ref-format", f"refs/heads/{wanted}", folder=folder)
-        if valid.code or wanted.startswith("-"):
-            abort(f"{wanted!r} cannot be the name of a branch in git.")
-        tip = self._target.head(wanted)
+        valid = attempt_git("check-ref-format", f"refs/heads/{branch}", folder=folder)
+        if valid.code or branch.startswith("-"):
+            abort(f"{branch!r} cannot be the name of a branch in git.")
+        tip = self._target.head(branch)
+        if tip is None and default is None:  # nothing to start the branch at
+            self._refuse_detached()
+        published = tip if default in {None, branch} else self._target.head(default)
         base = tip or published
         if tip is not None and published is not None:
             merged = attempt_git("merge-base", "--is-ancestor", tip, published, folder=folder)
             base = tip if merged.code else published
-        return _Start(branch=wanted, tip=tip, base=base, published=published or tip)
+        return _Start(branch=branch, tip=tip, base=base, published=published or tip)
+
+    def _refuse_detached(self) -> NoReturn:
+        abort(
+            f"no branch is checked out in {self._target.shown} (its HEAD is detached).\n"
+            "Check one out there, or name one that there is with --branch."
+        )
 
     def _repo(self, commit: str) -> ProtoRepo:
         return ProtoRepo.at(self._target.shown, self._target.folder, commit)

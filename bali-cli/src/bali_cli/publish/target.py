@@ -32,8 +32,8 @@ class Target(Protocol):
     def folder(self) -> Path:
         """The git folder to read from and to make commits in."""
 
-    def default_branch(self) -> str:
-        """Return the branch that is published to; it may have no commit yet."""
+    def default_branch(self) -> str | None:
+        """Return the branch that is published to; it may have no commit yet. None if unknown."""
 
     def head(self, branch: str) -> str | None:
         """Return the newest commit of a branch, as it is now; None without one."""
@@ -93,14 +93,8 @@ class _WorkingCopy:
     shown: str
     folder: Path
 
-    def default_branch(self) -> str:
-        branch = branch_of(self.folder)
-        if branch is None:
-            abort(
-                f"no branch is checked out in {self.shown} (its HEAD is detached).\n"
-                "Check one out there, or name one with --branch."
-            )
-        return branch
+    def default_branch(self) -> str | None:
+        return branch_of(self.folder)
 
     def head(self, branch: str) -> str | None:
         return resolve(self.folder, f"refs/heads/{branch}")
