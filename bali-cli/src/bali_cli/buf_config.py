@@ -18,6 +18,7 @@ __all__ = ["BufConfig", "config_of"]
 _LINT = {
     "use": ["STANDARD"],
     "except": [
+        "FIELD_LOWER_SNAKE_CASE",  # declared filters are age__gte, on every protocol
         "PACKAGE_DIRECTORY_MATCH",  # a service has its .proto in protos/, whatever its package
         "PACKAGE_VERSION_SUFFIX",  # user.UserService, not user.v1.UserService
         "RPC_REQUEST_RESPONSE_UNIQUE",  # GetUser and CreateUser return the same User

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bali_cli.add.command import add, outdated, update
+from bali_cli.build.command import build
 from bali_cli.check.command import check
 from bali_cli.new.command import new
 from bali_cli.publish.command import publish
@@ -46,6 +47,7 @@ def bali(
 
 # In the order in which a service meets them. Each module loads nothing but typer.
 app.command()(new)
+app.command()(build)
 app.command()(add)
 app.command()(outdated)
 app.command()(update)

@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from bali_cli.writing import write_all
 
-__all__ = ["Diagnostic", "ProtocError", "compile_protos", "descriptor_set"]
+__all__ = ["Diagnostic", "ProtocError", "compile_protos", "compiled", "descriptor_set"]
 
 _LINE = re.compile(r"(?P<file>[^:]+):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<text>.+)")
 

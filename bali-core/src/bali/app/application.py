@@ -15,12 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bali.app.contract import contract_name
 from bali.app.program import run_program
-from bali.app.services import AddToServer, Services, adder_of
+from bali.app.services import AddToServer, Services, adder_of, service_names
 from bali.clients import close_async_channels
 from bali.database import Database
 from bali.database import db as default_database
 from bali.errors import BaliError, ConfigurationError, UnknownRoute
+from bali.proto import ServiceShape
 from bali.resources import (
     API,
     ActionSpec,
@@ -44,6 +46,7 @@ from bali.rest import (
     resource_router,
     routed_actions,
 )
+from bali.rpc import shape_of
 from bali.server import BodyLimit, DisconnectWatcher, PeerRegistry, Readiness, Server, ServerOptions
 from bali.settings import Settings, Stage, current_settings
 
@@ -115,6 +118,7 @@ class Bali(FastAPI):
             )
         self.package = package or name
         self.service = service or f"{camel(name)}Service"
+        self.contract_name = contract_name(name, self.package)
         self._collector = Collector()
         self._servicers: list[tuple[AddToServer, Any]] = []
         self._declared_databases = tuple(databases)
@@ -247,14 +251,30 @@ class Bali(FastAPI):
             self._services = Services(
                 self.resources,
                 self.pipeline,
-                package=self.package,
-                service=self.service,
+                shape=self._shape,
+                contract=self.contract_name,
+                stage=self.configuration.stage,
                 proto=self._proto,
                 servicers=self._servicers,
                 readiness=self.readiness,
                 peers=self.peers,
             )
         return self._services
+
+    @property
+    def code_first_shape(self) -> ServiceShape | None:
+        """The gRPC service as the resources describe it.
+
+        None when a proto or a mounted servicer does that, or nothing is offered over gRPC.
+        """
+        shape = self._shape
+        mounted = {name for _, item in self._servicers for name in service_names(item)}
+        is_theirs = self._proto is not None or f"{shape.package}.{shape.name}" in mounted
+        return None if is_theirs or not shape.methods else shape
+
+    @property
+    def _shape(self) -> ServiceShape:
+        return shape_of(self.resources, package=self.package, service=self.service)
 
     @property
     def _connect_prefix(self) -> str:

@@ -12,21 +12,16 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from starlette.types import ASGIApp
 
+from bali.app.contract import build_locked
 from bali.concurrency import MAX_THREADS
 from bali.errors import ConfigurationError
-from bali.proto import BoundService, bind_service, build_service
+from bali.proto import BoundService, ServiceShape, bind_service
 from bali.resources import Pipeline, ResourceSpec
-from bali.rpc import (
-    BoundaryInterceptor,
-    HealthService,
-    RpcService,
-    add_reflection,
-    mount_servicer,
-    shape_of,
-)
+from bali.rpc import BoundaryInterceptor, HealthService, RpcService, add_reflection, mount_servicer
 from bali.server import PeerRegistry, Readiness
+from bali.settings import Stage
 
-__all__ = ["AddToServer", "Services", "adder_of", "find_service"]
+__all__ = ["AddToServer", "Services", "adder_of", "find_service", "service_names"]
 
 _log = logging.getLogger("bali.app")
 
@@ -42,8 +37,9 @@ class Services:
         specs: Sequence[ResourceSpec],
         pipeline: Pipeline,
         *,
-        package: str,
-        service: str,
+        shape: ServiceShape,
+        contract: str,
+        stage: Stage,
         proto: Any,
         servicers: Sequence[tuple[AddToServer, Any]],
         readiness: Readiness,
@@ -54,16 +50,20 @@ class Services:
         self.servicers = tuple(servicers)
         self.bound: BoundService | None = None
         self.rpc: RpcService | None = None
-        self.mounted = tuple(_service_names(servicer) for _, servicer in self.servicers)
+        self.mounted = tuple(service_names(servicer) for _, servicer in self.servicers)
         mounted_names = {name for names in self.mounted for name in names}
         if any(action.rpc_name for spec in specs for action in spec.actions):
-            shape = shape_of(specs, package=package, service=service)
             full_name = f"{shape.package}.{shape.name}"
             if full_name in mounted_names:
                 _log.info("%s is served by the servicer that was mounted for it", full_name)
             else:
                 descriptor = find_service(proto, shape.name) if proto is not None else None
-                self.bound = bind_service(shape, descriptor) if descriptor else build_service(shape)
+                is_deployed = stage in (Stage.STAGING, Stage.PROD)
+                self.bound = (
+                    bind_service(shape, descriptor)
+                    if descriptor
+                    else build_locked(shape, contract, is_deployed=is_deployed)
+                )
                 self.rpc = RpcService(self.bound, specs, pipeline, resolve_peer=peers.resolve)
         names = sorted(mounted_names | ({self.bound.full_name} if self.bound else set()))
         self.health = HealthService(readiness, services=names)
@@ -131,7 +131,8 @@ def adder_of(servicer: Any) -> AddToServer:
     )
 
 
-def _service_names(servicer: Any) -> tuple[str, ...]:
+def service_names(servicer: Any) -> tuple[str, ...]:
+    """Return the full names of the services that a servicer answers."""
     recorder = _Recorder()
     adder_of(servicer)(servicer, recorder)
     return tuple(recorder.names)

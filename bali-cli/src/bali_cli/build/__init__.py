@@ -1,0 +1,1 @@
+"""`bali build`: the contract and the modules that are made of it."""
