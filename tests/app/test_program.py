@@ -28,7 +28,9 @@ if __name__ == "__main__":
 """
 
 
-def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *arguments: str, stdin: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run main.py from another folder than its own."""
     (folder / "service").mkdir()
     program = folder / "service" / "main.py"
@@ -37,7 +39,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
         [sys.executable, str(program), *arguments],
         cwd=folder,
         env={**os.environ, "NO_COLOR": "1", **variables},
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,
@@ -78,6 +80,13 @@ def test_db_without_the_command_line_says_what_to_install(tmp_path: Path) -> Non
     done = run(tmp_path, "db", "init", PYTHONPATH=str(tmp_path))
     message = "error: `db` needs the command line of bali: pip install bali-cli\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
+
+
+def test_shell_runs_code_with_the_names_at_hand(tmp_path: Path) -> None:
+    code = "print(app.title, PingResource.__name__, (await call('pings.ping')).result, db)"
+    done = run(tmp_path, "--shell", stdin=code)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ping PingResource pong <")
 
 
 def test_help_tells_all(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ KNOWN = [
     *("ListResponse{data, count}", "ItemResponse{data}", "ResultResponse{result}"),
     *("cache.get", "cache.set", "cache_memoize(", "Event", "dispatch", "@event_handler"),
     *("run_every(", "bali.utils.timezone", "gzip"),
+    *("bali build", "bali add", "bali shell", "--shell"),
     *("bali new", "bali run http", "bali run rpc", "bali run event"),
     *("db init", "db migrate", "db upgrade"),
 ]
@@ -77,6 +78,10 @@ RUN_ELSEWHERE = {
         "test_the_hand_written_servicer_an",
     ),
     "python main.py run --http": ("app/test_program.py", '["run", "--rpc"]'),
+    "python main.py --shell": (
+        "app/test_program.py",
+        "test_shell_runs_code_with_the_names_at_hand",
+    ),
     "python main.py db init": ("app/test_program.py", "test_db_is_that_of_the_command_line"),
     "python main.py db migrate": ("app/test_program.py", "test_db_is_that_of_the_command_line"),
     "python main.py db upgrade": ("app/test_program.py", "test_db_is_that_of_the_command_line"),

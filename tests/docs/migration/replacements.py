@@ -7,6 +7,9 @@ __all__ = ["CHECKS"]
 CHECKS: dict[str, str] = {
     # Their own tests run the commands; here they are there.
     "bali new": "command('new')",
+    "bali build": "command('build')",
+    "bali add": "command('add')",
+    "bali shell": "command('shell')",
     "bali run http": "command('run')",
     "bali run rpc": "command('run')",
     "current_settings().stage": "assert current_settings().stage in Stage",
