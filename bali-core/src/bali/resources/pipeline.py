@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from bali.concurrency import cancelled_once, in_context, run_in_thread
 from bali.errors import BaliError, DeadlineExceeded, Internal
+from bali.resources.access import access_line
 from bali.resources.admission import Admission
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
 from bali.resources.permissions import authorize
@@ -74,6 +75,10 @@ class Pipeline:
         Raises `BaliError` and nothing else, except `asyncio.CancelledError` when the caller has
         gone; the unit of work is rolled back in both cases.
         """
+        with access_line(call):
+            return await self._run(call)
+
+    async def _run(self, call: Call) -> BaseModel | None:
         context = call.context
         token = enter_context(context)
         timeout: asyncio.Timeout | None = None
@@ -112,6 +117,12 @@ class Pipeline:
         One unit of work spans the stream; it is rolled back when the stream is closed early.
         The deadline holds while an item is made and when the next one is asked for.
         """
+        with access_line(call):
+            async with aclosing(self._stream(call)) as items:
+                async for item in items:
+                    yield item
+
+    async def _stream(self, call: Call) -> AsyncGenerator[BaseModel, None]:
         context = call.context
         variables = contextvars.copy_context()
         variables.run(enter_context, context)

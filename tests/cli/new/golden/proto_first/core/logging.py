@@ -30,6 +30,7 @@ class JsonFormatter(logging.Formatter):
         context = current_context()
         if context is not None:
             line["request_id"] = context.request_id
+            line["trace_id"] = context.trace_id
             line["operation"] = context.operation
         line |= {name: value for name, value in vars(record).items() if name not in _USUAL}
         if record.exc_info:

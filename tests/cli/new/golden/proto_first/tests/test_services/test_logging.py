@@ -20,3 +20,6 @@ def test_a_line_has_the_request_id(live: LiveServer, caplog: pytest.LogCaptureFi
     lines = [json.loads(line) for line in caplog.text.splitlines()]
     line = next(line for line in lines if line["message"] == "deactivated ann")
     assert (line["service"], line["request_id"], line["reason"]) == (SERVICE, "test-7", "a test")
+    calls = [line for line in lines if line["logger"] == "bali.access"]
+    assert [call["code"] for call in calls] == ["OK", "OK"]
+    assert calls[1]["trace_id"] == line["trace_id"]
