@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bali_cli.check.report import Group, Problem
 from bali_cli.project import Project
 
-__all__ = ["check_drift"]
+if TYPE_CHECKING:
+    from bali_cli.protoc import Diagnostic
 
-Plan = Callable[[Project, Any], Mapping[Path, bytes]]
+__all__ = ["check_drift"]
 
 _SHOWN_LINES = 40
 
@@ -23,18 +21,47 @@ _SHOWN_LINES = 40
 def check_drift(project: Project) -> Group:
     """Return the files that are not as the resources and the .proto have it.
 
-    Imports the service. Ends the process when that fails, with a message.
+    Where the .proto are written by hand, also what of the resources does not fit them. Imports the
+    service, and ends the process, with a message, when that fails.
     """
-    if find_spec("bali_cli.build") is None:
-        return Group(name="drift", skipped="there is no `bali build` yet")
-    plan: Plan = import_module("bali_cli.build.plan").plan_build
-    planned = plan(project, project.load_app())
+    from bali.errors import ConfigurationError
+    from bali_cli.build.plan import needs_app, plan_build
+    from bali_cli.protoc import ProtocError
+
+    app = project.load_app() if needs_app(project) else None
+    try:
+        planned = plan_build(project, app)
+    except ProtocError as error:
+        problems = [_refused(one, project.root) for one in error.diagnostics]
+        return Group(name="drift", remedy="correct them, then run: bali build", problems=problems)
+    except ConfigurationError as error:
+        problem = Problem(place="main.py:1", text=f"the contract cannot be built: {error}")
+        return Group(name="drift", remedy="correct it, then run: bali build", problems=[problem])
     problems = [
         _problem(path.relative_to(project.root), _content(path), wanted)
         for path, wanted in sorted(planned.items())
         if _content(path) != wanted
     ]
+    if app is None and not problems and project.main.is_file():
+        return _check_binding(project)
     return Group(name="drift", remedy="run: bali build", problems=problems)
+
+
+def _check_binding(project: Project) -> Group:
+    from bali.errors import ConfigurationError
+
+    app = project.load_app()
+    try:
+        _ = app.services  # made here, bound to the modules of the .proto
+    except ConfigurationError as error:
+        problem = Problem(place="main.py:1", text=f"the resources do not fit the .proto: {error}")
+        return Group(name="drift", remedy="change the one or the other", problems=[problem])
+    return Group(name="drift")
+
+
+def _refused(diagnostic: Diagnostic, root: Path) -> Problem:
+    file = diagnostic.file.removeprefix(f"{root}/")
+    return Problem(place=f"{file}:{diagnostic.line}:{diagnostic.column}", text=diagnostic.text)
 
 
 def _content(path: Path) -> bytes | None:
