@@ -25,7 +25,7 @@ class OrderResource(ModelResource):
     async def place(self, schema_in: Purchase) -> Order:
         """Place an order for a user; an unknown one is the user service's own NOT_FOUND."""
         user = await users.get_user(id=schema_in.user_id)
-        order = await Order.aio.create(**schema_in.model_dump(), user_name=user.name)
+        order: Order = await Order.aio.create(**schema_in.model_dump(), user_name=user.name)
         _log.info("placed order %s for %s", order.id, user.name)
         return order
 
