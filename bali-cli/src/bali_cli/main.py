@@ -11,6 +11,7 @@ import typer
 from bali_cli.add.command import add, outdated, update
 from bali_cli.build.command import build
 from bali_cli.check.command import check
+from bali_cli.db.command import db
 from bali_cli.new.command import new
 from bali_cli.publish.command import publish
 from bali_cli.routes.command import routes
@@ -56,6 +57,7 @@ app.command()(publish)
 app.command()(run)
 app.command()(routes)
 app.command()(shell)
+app.add_typer(db)
 
 
 def main() -> None:

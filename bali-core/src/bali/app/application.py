@@ -11,17 +11,17 @@ from typing import Any
 import grpc
 from fastapi import FastAPI
 from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bali.app.contract import contract_name
+from bali.app.databases import prepare_databases
 from bali.app.program import run_program
 from bali.app.services import AddToServer, Services, adder_of, service_names
 from bali.clients import close_async_channels
 from bali.database import Database
 from bali.database import db as default_database
-from bali.errors import BaliError, ConfigurationError, UnknownRoute
+from bali.errors import ConfigurationError, UnknownRoute
 from bali.proto import ServiceShape
 from bali.resources import (
     API,
@@ -48,7 +48,7 @@ from bali.rest import (
 )
 from bali.rpc import shape_of
 from bali.server import BodyLimit, DisconnectWatcher, PeerRegistry, Readiness, Server, ServerOptions
-from bali.settings import Settings, Stage, current_settings
+from bali.settings import Settings, current_settings
 
 __all__ = ["Bali"]
 
@@ -394,14 +394,7 @@ class Bali(FastAPI):
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[Any]:
         _ = self.services  # type: ignore[assignment]  # a mistake shows at start, not in a call
         databases = self.databases
-        for database in databases:
-            database.configure(
-                default_name=snake(self.title),
-                url=self.configuration.database_url,
-                secret=self.configuration.secret_key,
-            )
-            if self.configuration.stage in (Stage.DEV, Stage.TEST):
-                await _create_tables(database)
+        await prepare_databases(self)
         try:
             if self._user_lifespan is None:
                 yield None
@@ -431,21 +424,6 @@ def _check_arguments(title: Any, resources: Any, authenticator: Any) -> None:
             f"authenticator {authenticator!r} is no object with a method `authenticate(context)`; "
             "use BearerAuthenticator(...), StaticTokens(...) or one of your own"
         )
-
-
-async def _create_tables(database: Database) -> None:
-    """Create the missing tables; whoever starts the service learns what kept it from that."""
-    try:
-        await database.create_all_async()
-    except (BaliError, SQLAlchemyError, OSError) as error:
-        root: BaseException = error
-        while root.__cause__ is not None:
-            root = root.__cause__
-        raise ConfigurationError(
-            f"cannot create the tables in {database.url.render_as_string(hide_password=True)}: "
-            f"{str(root) or repr(root)}; is the address (DATABASE_URL) right, and does the database"
-            " answer?"
-        ) from error
 
 
 class _Connect:

@@ -6,11 +6,12 @@ from bali.database.filters import get_filters_expr
 from bali.database.queries import AsyncQuery, SyncQuery
 from bali.database.schema import ModelSchema, model_to_schema
 from bali.database.store import ModelStore
-from bali.database.types import Duration, ExactNumeric, UTCDateTime
+from bali.database.types import BinaryText, Duration, ExactNumeric, UTCDateTime
 from bali.database.unit import Transaction, Unit
 
 __all__ = [
     "AsyncQuery",
+    "BinaryText",
     "Database",
     "Duration",
     "ExactNumeric",

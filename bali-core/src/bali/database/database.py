@@ -146,6 +146,10 @@ class Database:
         connected.watch_loop()
         return connected.engine
 
+    def new_engine(self) -> AsyncEngine:
+        """Return an engine with the same address and options, to be disposed of by the caller."""
+        return make_engine(self.url, self._options)
+
     async def ping(self) -> None:
         """Return when the database answers; raise `Unavailable` when it does not."""
         with mapped_errors():

@@ -1,0 +1,1 @@
+"""`bali db`: the migrations of a service's databases."""
