@@ -92,3 +92,16 @@ def test_settings_of_another_class_give_the_address(monkeypatch: pytest.MonkeyPa
 def test_what_is_no_settings_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"initialize\(dict\(...\)\): derive the class fr"):
         initialize({})
+
+
+def test_the_settings_of_a_service_name_the_variable_that_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Own(Settings):
+        retries: int = 3
+
+    monkeypatch.setenv("BALI_RETRIES", "many")
+    with pytest.raises(ConfigurationError, match=r"BALI_RETRIES is 'many': .*integer"):
+        Own.load()
+    monkeypatch.setenv("BALI_RETRIES", "5")
+    assert Own.load().retries == 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, Self
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -74,6 +74,22 @@ class Settings(BaseSettings):
     drain_delay_seconds: float = Field(default=5.0, ge=0)
     grace_seconds: float = Field(default=30.0, ge=0)
 
+    @classmethod
+    def load(cls) -> Self:
+        """Return what the environment and `.env` say now.
+
+        Raises `ConfigurationError` for a variable with a value that cannot be, naming the variable.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{_variables(cls, str(item['loc'][0]))} is {item['input']!r}: {item['msg']}"
+                for item in error.errors()
+            )
+            told = f"{wrong}; set it right in the environment or in .env"
+            raise ConfigurationError(told) from None
+
     @field_validator("backend_cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -120,19 +136,12 @@ def current_settings() -> Settings:
 
 
 def _from_environment() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{_variables(str(item['loc'][0]))} is {item['input']!r}: {item['msg']}"
-            for item in error.errors()
-        )
-        raise ConfigurationError(f"{wrong}; set it right in the environment or in .env") from None
+    return Settings.load()
 
 
-def _variables(name: str) -> str:
+def _variables(cls: type[Settings], name: str) -> str:
     """Return the environment variables that a setting is read from."""
-    alias = Settings.model_fields[name].validation_alias if name in Settings.model_fields else None
+    alias = cls.model_fields[name].validation_alias if name in cls.model_fields else None
     if isinstance(alias, AliasChoices):
         return " or ".join(str(choice) for choice in alias.choices if str(choice).isupper())
     return f"BALI_{name.upper()}"

@@ -11,5 +11,5 @@ class Settings(bali.Settings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
-settings = Settings()
+settings = Settings.load()
 bali.initialize(settings)
