@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Self, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -132,11 +132,7 @@ def current_settings() -> Settings:
 
     Raises `ConfigurationError` for a variable with a value that cannot be.
     """
-    return _from_environment() if _initialized is None else _initialized
-
-
-def _from_environment() -> Settings:
-    return Settings.load()
+    return Settings.load() if _initialized is None else _initialized
 
 
 def _variables(cls: type[Settings], name: str) -> str:
