@@ -124,7 +124,7 @@ def initialize(settings: object) -> None:
             f"initialize({type(settings).__name__}(...)): derive the class from bali.Settings, or "
             f"give it {_FORMER_ADDRESS}"
         )
-    _initialized = _from_environment().model_copy(update={"database_url": str(address)})
+    _initialized = Settings.load().model_copy(update={"database_url": str(address)})
 
 
 def current_settings() -> Settings:
