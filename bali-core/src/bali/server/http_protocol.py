@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 from bali.errors import BaliError, DeadlineExceeded, InvalidArgument, ResourceExhausted, TooLarge
 from bali.server.disconnect import EXTENSION, DisconnectSignal
 from bali.server.options import Limits
-from bali.server.problems import problem_response, request_id_of
+from bali.server.problems import refusal
 
 __all__ = ["HttpProtocol"]
 
@@ -331,7 +331,7 @@ class HttpProtocol(HttpToolsProtocol):
             running.message_event.set()
             self._signal.fire()
         self._unset_keepalive_if_required()
-        self.transport.write(problem_response(error, request_id_of(self.headers or ())))
+        self.transport.write(refusal(error, self.headers or ()))
         self._linger()
 
     def _linger(self) -> None:

@@ -13,7 +13,7 @@ __all__ = [
     "PROBLEM_TYPE",
     "connect_body",
     "problem_body",
-    "problem_response",
+    "refusal",
     "request_id_of",
     "speaks_connect",
 ]
@@ -60,12 +60,20 @@ def problem_body(error: BaliError, request_id: str) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
 
 
-def problem_response(error: BaliError, request_id: str) -> bytes:
-    """Return a whole HTTP/1.1 response that tells of `error` and ends the connection."""
-    body = problem_body(error, request_id)
+def refusal(error: BaliError, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return a whole HTTP/1.1 response that tells of `error` and ends the connection.
+
+    It has the form of the protocol that the request's `headers` speak.
+    """
+    headers = tuple(headers)
+    request_id = request_id_of(headers)
+    if speaks_connect(headers):
+        body, content_type = connect_body(error), b"application/json"
+    else:
+        body, content_type = problem_body(error, request_id), PROBLEM_TYPE
     head = (
         f"HTTP/1.1 {error.http_status} {error.title}\r\n"
-        f"content-type: {PROBLEM_TYPE.decode()}\r\n"
+        f"content-type: {content_type.decode()}\r\n"
         f"content-length: {len(body)}\r\n"
         f"x-request-id: {request_id}\r\n"
         "connection: close\r\n\r\n"
