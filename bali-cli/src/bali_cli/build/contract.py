@@ -53,6 +53,8 @@ def next_contract(project: Project, sources: Sources, app: Bali) -> Contract | N
         folder = project.root / "protos"
     path = folder / name
     committed = descriptor_set([path], folder).file[-1] if path in sources.generated else None
+    if committed is not None:
+        committed.name = path.relative_to(project.root).as_posix()  # what errors call it
     bound = build_service(shape, committed)
     file = FileDescriptorProto()
     bound.file.CopyToProto(file)

@@ -51,6 +51,7 @@ def committed_file(name: str, shape: ServiceShape) -> FileDescriptorProto | None
                 f"{path} is damaged, and it has the numbers of all fields; run `bali build`"
             ) from error
         if file.package == shape.package and any(s.name == shape.name for s in file.service):
+            file.name = lock_path(name).as_posix()  # what errors call it
             return file
     return None
 
@@ -67,6 +68,7 @@ def build_locked(shape: ServiceShape, name: str, *, is_deployed: bool) -> BoundS
     if committed is not None and is_deployed:
         file = FileDescriptorProto()
         bound.file.CopyToProto(file)
+        committed.name = file.name
         if file != committed:
             _log.warning(
                 "the resources are not what %s says; run `bali build` and commit what it writes",

@@ -35,6 +35,7 @@ from bali.proto.names import (
     json_name,
     variant_names,
 )
+from bali.proto.presence import add_presence
 from bali.proto.shapes import HttpRule, Method, ServiceShape
 from bali.schemas import (
     EnumNode,
@@ -71,6 +72,7 @@ _MESSAGES: dict[ScalarKind, Any] = {
     ScalarKind.ANY: struct_pb2.Value,
     ScalarKind.FIELD_MASK: field_mask_pb2.FieldMask,
 }
+_KINDS = (*_MESSAGES.values(), empty_pb2.Empty, struct_pb2.Struct, struct_pb2.ListValue)
 
 
 def build_file(
@@ -83,13 +85,26 @@ def build_file(
     not allow; both name the schemas.
     """
     built = _FileBuilder(shape).build()
-    return built if committed is None else lock_numbers(built, committed)
+    if committed is None:
+        return built
+    locked = lock_numbers(built, committed)
+    imports = {*built.dependency, *_imports(locked)}
+    locked.ClearField("dependency")
+    locked.dependency.extend(sorted(imports))
+    return locked
+
+
+def _imports(file: descriptor_pb2.FileDescriptorProto) -> Iterator[str]:
+    """Give the files of the types that the messages of a file use."""
+    files = {f".{kind.DESCRIPTOR.full_name}": kind.DESCRIPTOR.file.name for kind in _KINDS}
+    for message in file.message_type:
+        for owner in (message, *message.nested_type):
+            yield from (files[item.type_name] for item in owner.field if item.type_name in files)
 
 
 def dependencies() -> Iterable[FileDescriptor]:
     """Return the compiled files that a built file may import."""
-    messages = [*_MESSAGES.values(), empty_pb2.Empty]
-    files = [message.DESCRIPTOR.file for message in messages]
+    files = [kind.DESCRIPTOR.file for kind in _KINDS]
     return {file.name: file for file in (*files, annotations_pb2.DESCRIPTOR)}.values()
 
 
@@ -170,7 +185,7 @@ class _FileBuilder:
         message = _Message(name=name)
         yield message
         _name_in_json(message)
-        _add_presence(message)
+        add_presence(message)
         self.file.message_type[position].CopyFrom(message)
 
     def _field(self, message: _Message, record: Record, field: Field) -> None:
@@ -337,19 +352,6 @@ def _annotate(options: Any, rules: Sequence[HttpRule]) -> None:
 def _fill_rule(rule: Any, http: HttpRule) -> None:
     setattr(rule, http.method.lower(), http.path)
     rule.body = http.body
-
-
-def _add_presence(message: _Message) -> None:
-    """Give each `optional` field the oneof of its own that protobuf wants (after all others)."""
-    taken = {field.name for field in message.field} | {oneof.name for oneof in message.oneof_decl}
-    for field in message.field:
-        if field.proto3_optional:
-            name = field.name if field.name.startswith("_") else f"_{field.name}"
-            while name in taken:
-                name = f"X{name}"
-            taken.add(name)
-            field.oneof_index = len(message.oneof_decl)
-            message.oneof_decl.add(name=name)
 
 
 def _name_in_json(message: _Message) -> None:

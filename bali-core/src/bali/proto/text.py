@@ -42,7 +42,7 @@ class _Writer:
             for record in records_of(root)
         ]
         self._records: Mapping[str, Record] = {record.name: record for record in records}
-        self._used = {message.name for message in _reachable(self._file)}
+        self._used = _used_types(self._file)
         self._enums = {
             node.name: node
             for record in records
@@ -66,7 +66,7 @@ class _Writer:
         for enum in self._file.enum_type:
             yield ""
             known = self._enums.get(enum.name)
-            yield from _comment(known.description if known else "", "")
+            yield from self._type_comment(enum.name, known.description if known else "")
             yield f"enum {enum.name} {{"
             yield from _reserved(enum, last=0)
             yield from (f"  {value.name} = {value.number};" for value in enum.value)
@@ -101,8 +101,7 @@ class _Writer:
     def _message(self, message: _Message) -> Iterator[str]:
         record = self._records.get(message.name)
         described = {field.wire_name: field for field in record.fields} if record else {}
-        is_used = message.name in self._used
-        yield from _comment(record.description if record else "" if is_used else _UNUSED, "")
+        yield from self._type_comment(message.name, record.description if record else "")
         reserved = list(_reserved(message, last=-1))
         if not message.field and not reserved:
             yield f"message {message.name} {{}}"
@@ -129,6 +128,10 @@ class _Writer:
                         yield f"    {self._field(message, choice)}"
                 yield "  }"
         yield "}"
+
+    def _type_comment(self, name: str, description: str) -> Iterator[str]:
+        is_used = f"{self._own_prefix()}{name}" in self._used
+        yield from _comment(description if is_used else _UNUSED, "")
 
     def _field(self, message: _Message, field: _F) -> str:
         return f"{self._field_type(message, field)} {field.name} = {field.number};"
@@ -212,8 +215,8 @@ def _comment(text: str, indent: str) -> Iterator[str]:
         yield f"{indent}// {line}".rstrip()
 
 
-def _reachable(file: descriptor_pb2.FileDescriptorProto) -> Iterator[_Message]:
-    """Give the messages that the methods of a file use, directly or not."""
+def _used_types(file: descriptor_pb2.FileDescriptorProto) -> set[str]:
+    """Return the full names of the types that the methods of a file use, directly or not."""
     prefix = f".{file.package}." if file.package else "."
     by_name = {f"{prefix}{message.name}": message for message in file.message_type}
     waiting = [
@@ -225,10 +228,10 @@ def _reachable(file: descriptor_pb2.FileDescriptorProto) -> Iterator[_Message]:
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name in seen or name not in by_name:
+        if name in seen:
             continue
         seen.add(name)
-        message = by_name[name]
-        yield message
-        for owner in (message, *message.nested_type):
-            waiting += [field.type_name for field in owner.field if field.type_name]
+        if (message := by_name.get(name)) is not None:
+            for owner in (message, *message.nested_type):
+                waiting += [field.type_name for field in owner.field if field.type_name]
+    return seen
