@@ -247,10 +247,10 @@ async def test_body_larger_than_allowed_is_refused_before_it_is_read(served: Ser
 async def test_a_connect_client_is_refused_in_the_form_of_connect(
     served: Served, header: bytes
 ) -> None:
-    async with running(served.server(limits=Limits(max_body_bytes=10))) as server:
-        async with Client(server) as client:
-            head = b"POST /u.U/Get HTTP/1.1\r\nhost: a\r\n%s\r\ncontent-length: 11\r\n\r\n" % header
-            status, headers, body = await client.ask(head)
+    limits = Limits(max_body_bytes=10)
+    async with running(served.server(limits=limits)) as server, Client(server) as client:
+        head = b"POST /u.U/Get HTTP/1.1\r\nhost: a\r\n%s\r\ncontent-length: 11\r\n\r\n" % header
+        status, headers, body = await client.ask(head)
     assert (status, headers["content-type"]) == (413, "application/json")
     assert json.loads(body)["code"] == "resource_exhausted"
 
