@@ -6,43 +6,24 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import grpc
 
-from bali.clients.channels import Lease, is_open, lease_async, release_async
-from bali.clients.client import multicallable, options_of
+from bali.clients.base import ClientBase, multicallable
+from bali.clients.channels import is_open, lease_async, release_async
 from bali.clients.method import CallOptions, Method
-from bali.clients.options import ClientOptions
 from bali.clients.outgoing import Outgoing, error_of
 
 __all__ = ["AsyncClient"]
 
 
-class AsyncClient:
+class AsyncClient(ClientBase):
     """Calls the methods of one service from an event loop; see `Client`.
 
     All clients of an address share one channel in each event loop; an app closes those of its loop
     when it stops. Cancelling the task that waits for an answer cancels the call.
     """
-
-    #: The name that `_config.py` and the environment know the service by.
-    service_name: ClassVar[str]
-    _lease: Lease | None = None
-
-    def __init__(
-        self,
-        address: str | None = None,
-        *,
-        options: ClientOptions | None = None,
-        **changes: Any,
-    ) -> None:
-        self.options = options_of(self, address, options, changes)
-
-    @classmethod
-    def default_options(cls) -> ClientOptions:
-        """Return the options of this service; generated clients ask `_utils.py`."""
-        return ClientOptions.from_config(cls.service_name)
 
     async def aclose(self) -> None:
         """Give the channel back; a later call takes one again."""

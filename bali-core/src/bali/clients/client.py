@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, replace
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import grpc
 
-from bali.clients.channels import Lease, is_open, lease_sync, release_sync
+from bali.clients.base import ClientBase, multicallable
+from bali.clients.channels import is_open, lease_sync, release_sync
 from bali.clients.method import CallOptions, Method
-from bali.clients.options import ClientOptions
 from bali.clients.outgoing import Outgoing, error_of
 
 __all__ = ["Client"]
 
 
-class Client:
+class Client(ClientBase):
     """Calls the methods of one service; all clients of an address share one channel.
 
     `address` and `options` are those of `clients/_config.py` and the environment when absent; any
     of `ClientOptions` may be given by name. Threads may share a client. Used as a context manager
     it gives its channel back at the end, and the last user closes it; without, the process does.
     """
-
-    #: The name that `_config.py` and the environment know the service by.
-    service_name: ClassVar[str]
-    _lease: Lease | None = None
-
-    def __init__(
-        self,
-        address: str | None = None,
-        *,
-        options: ClientOptions | None = None,
-        **changes: Any,
-    ) -> None:
-        self.options = options_of(self, address, options, changes)
-
-    @classmethod
-    def default_options(cls) -> ClientOptions:
-        """Return the options of this service; generated clients ask `_utils.py`."""
-        return ClientOptions.from_config(cls.service_name)
 
     def close(self) -> None:
         """Give the channel back; a later call takes one again."""
@@ -147,40 +128,6 @@ class Client:
         if found is None:
             found = lease.calls[method] = multicallable(lease.channel, method)
         return found
-
-
-def options_of(
-    client: Any, address: str | None, options: ClientOptions | None, changes: Mapping[str, Any]
-) -> ClientOptions:
-    """Return the options of a client: given ones, else the service's, with changes by name."""
-    found = options or client.default_options()
-    changes = dict(changes)
-    if "timeout" in changes:
-        changes["timeout_seconds"] = changes.pop("timeout")
-    unknown = changes.keys() - {item.name for item in fields(ClientOptions)}
-    if unknown:
-        raise TypeError(
-            f"{type(client).__name__} has no option {', '.join(sorted(unknown))}; there are "
-            f"{', '.join(item.name for item in fields(ClientOptions))}"
-        )
-    if address is not None:
-        changes["address"] = address
-    return replace(found, **changes).normalized()
-
-
-def multicallable(channel: Any, method: Method) -> Any:
-    """Return what makes calls of a method on a channel, sync or async."""
-    ways = {
-        (False, False): channel.unary_unary,
-        (False, True): channel.unary_stream,
-        (True, False): channel.stream_unary,
-        (True, True): channel.stream_stream,
-    }
-    return ways[method.is_client_streaming, method.is_server_streaming](
-        method.path,
-        request_serializer=method.request_type.SerializeToString,
-        response_deserializer=method.response_type.FromString,
-    )
 
 
 def _messages(method: Method, requests: Iterable[Any]) -> Iterator[Any]:
