@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,20 @@ def test_help_loads_no_server_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def commands() -> list[str]:
+    shown = bali("--help").stdout
+    section = shown[shown.index("Commands") :]
+    return re.findall(r"^│ ([a-z]+)", section, re.MULTILINE)
+
+
+def test_every_command_is_in_the_readme_and_shows_an_example() -> None:
+    readme = (Path(__file__).parents[2] / "bali-cli" / "README.md").read_text()
+    found = commands()
+    assert {"new", "build", "check", "publish", "add", "outdated", "update", "run"} <= set(found)
+    assert {"routes", "shell", "db"} <= set(found)
+    for name in found:
+        assert f"`bali {name}" in readme
+        shown = bali(name, "--help").stdout
+        assert shown.count(f"bali {name}") >= 1, shown  # the usage line says `python -c`

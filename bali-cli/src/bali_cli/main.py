@@ -49,11 +49,11 @@ def bali(
 # In the order in which a service meets them. Each module loads nothing but typer.
 app.command()(new)
 app.command()(build)
+app.command()(check)
+app.command()(publish)
 app.command()(add)
 app.command()(outdated)
 app.command()(update)
-app.command()(check)
-app.command()(publish)
 app.command()(run)
 app.command()(routes)
 app.command()(shell)
