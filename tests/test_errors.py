@@ -50,6 +50,7 @@ ROWS = [
     ("Unavailable", "BaliError", 14, 503, "UNAVAILABLE", "Service Unavailable"),
     ("DataLoss", "BaliError", 15, 500, "DATA_LOSS", "Internal Server Error"),
     ("Unauthenticated", "BaliError", 16, 401, "UNAUTHENTICATED", "Unauthorized"),
+    ("InvalidToken", "Unauthenticated", 16, 401, "TOKEN_INVALID", "Unauthorized"),
 ]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from bali.app import Bali
-    from bali.auth import BearerAuthenticator, StaticTokens
+    from bali.auth import BearerAuthenticator, JwtAuthenticator, StaticTokens
     from bali.database import Database, db, get_filters_expr, model_to_schema
     from bali.errors import (
         Aborted,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 _MODULES: dict[str, tuple[str, ...]] = {
     "fastapi": ("APIRouter",),
     "bali.app": ("Bali",),
-    "bali.auth": ("BearerAuthenticator", "StaticTokens"),
+    "bali.auth": ("BearerAuthenticator", "JwtAuthenticator", "StaticTokens"),
     "bali.database": ("Database", "db", "get_filters_expr", "model_to_schema"),
     "bali.errors": (
         "Aborted",
@@ -132,6 +132,7 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "IsAuthenticated",
+    "JwtAuthenticator",
     "ListRequest",
     "ModelResource",
     "NotFound",

@@ -28,6 +28,7 @@ BaliError
 ├── Unavailable           transient: retry after a pause
 ├── DataLoss              data is gone or corrupt
 └── Unauthenticated       no or bad credentials
+    └── InvalidToken      ... a bearer token that is not accepted
 
 ConfigurationError        a mistake of the service's author, refused at start; never on a wire
 ```
@@ -55,6 +56,7 @@ __all__ = [
     "FieldError",
     "Internal",
     "InvalidArgument",
+    "InvalidToken",
     "MethodNotAllowed",
     "NotFound",
     "OutOfRange",
@@ -344,6 +346,13 @@ class Unauthenticated(BaliError):
     code = Code.UNAUTHENTICATED
     default_reason = "UNAUTHENTICATED"
     default_detail = "The call needs valid credentials"
+
+
+class InvalidToken(Unauthenticated):
+    """The call carries a bearer token that is not accepted (RFC 6750 section 3.1)."""
+
+    default_reason = "TOKEN_INVALID"
+    default_detail = "The token is not accepted"
 
 
 class ConfigurationError(Exception):

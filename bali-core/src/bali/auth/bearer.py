@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from bali.errors import Unauthenticated
+from bali.errors import InvalidToken, Unauthenticated
 from bali.resources import Context, Principal
 
 __all__ = ["BearerAuthenticator", "StaticTokens", "Verify", "bearer_token"]
@@ -37,7 +37,7 @@ class BearerAuthenticator:
     """Asks `verify`, sync or async, who a bearer token stands for.
 
     A call without a token is anonymous. A token that `verify` does not accept ends the call with
-    `Unauthenticated`, whatever the permissions of the action are.
+    `InvalidToken`, whatever the permissions of the action are.
     """
 
     def __init__(self, verify: Verify) -> None:
@@ -52,7 +52,7 @@ class BearerAuthenticator:
         if inspect.isawaitable(principal):
             principal = await principal
         if principal is None:
-            raise Unauthenticated("The token is not accepted", reason="BAD_CREDENTIALS")
+            raise InvalidToken(reason="BAD_CREDENTIALS")
         return principal
 
 

@@ -20,6 +20,7 @@ from bali.errors import (
     Code,
     FieldError,
     Internal,
+    InvalidToken,
     MethodNotAllowed,
     TooLarge,
     UnknownRoute,
@@ -196,7 +197,10 @@ def _headers_of(error: BaliError) -> RawHeaders:
     if error.retry_after_seconds is not None:
         headers.append((b"retry-after", retry_after(error.retry_after_seconds)))
     if error.code is Code.UNAUTHENTICATED:
-        headers.append((b"www-authenticate", b"Bearer"))
+        is_wrong = isinstance(error, InvalidToken)  # RFC 6750 section 3: silent without a token
+        headers.append(
+            (b"www-authenticate", b'Bearer error="invalid_token"' if is_wrong else b"Bearer")
+        )
     return headers
 
 
