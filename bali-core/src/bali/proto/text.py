@@ -173,8 +173,12 @@ def _options(options: descriptor_pb2.MethodOptions) -> Iterator[str]:
     if not options.HasExtension(annotations_pb2.http):
         return
     rule = options.Extensions[annotations_pb2.http]
+    first = list(_rule(rule))
+    if len(first) == 1 and not rule.additional_bindings:
+        yield f"option (google.api.http) = {{{first[0]}}};"
+        return
     yield "option (google.api.http) = {"
-    yield from (f"  {line}" for line in _rule(rule))
+    yield from (f"  {line}" for line in first)
     for other in rule.additional_bindings:
         yield "  additional_bindings {"
         yield from (f"    {line}" for line in _rule(other))
