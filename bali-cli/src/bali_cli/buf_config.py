@@ -45,8 +45,8 @@ class BufConfig:
         those of the service, and become those of the module.
         """
         rules = {
-            "lint": self._moved(self.lint or _LINT, sources, module),
-            "breaking": self._moved(self.breaking or _BREAKING, sources, module),
+            "lint": self._moved(_completed(self.lint, _LINT), sources, module),
+            "breaking": self._moved(_completed(self.breaking, _BREAKING), sources, module),
         }
         folders = [module, "include"]
         if self.version == "v2":
@@ -75,10 +75,19 @@ class BufConfig:
         return moved | ({"ignore_only": only} if only else {})
 
 
+def _completed(own: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules of a buf.yaml; where it does not say which to use, ours less its own."""
+    if own is None or "use" in own:
+        return dict(ours if own is None else own)
+    left_out = [*ours.get("except", ()), *(own.get("except") or ())]
+    return {**ours, **own, **({"except": sorted(set(left_out))} if left_out else {})}
+
+
 def config_of(project: Project) -> BufConfig:
     """Return the rules of the service: those of its buf.yaml, at the top or beside its .proto.
 
-    What that file does not say is as without it. Ends the process when it cannot be read.
+    Where that file does not say which rules to use, ours are, with its exceptions. Ends the
+    process when it cannot be read.
     """
     folders = [project.root, *project.proto_folders()]
     for folder in folders:
