@@ -37,6 +37,8 @@ def run_environment(**options: Any) -> None:
         "transaction_per_migration": True,
         "process_revision_directives": _process,
     }
+    if "from_nothing" in attributes:  # a revision is being written: nothing is to change
+        settings["dont_mutate"] = True
     if attributes.get("from_nothing"):
         settings["include_name"] = _is_no_table
     if connection is None:

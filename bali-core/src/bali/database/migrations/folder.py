@@ -11,6 +11,7 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -143,7 +144,7 @@ class MigrationsFolder:
             yield
         except (ConfigurationError, KeyboardInterrupt, SystemExit):
             raise
-        except CommandError as error:
+        except (CommandError, RevisionError) as error:
             raise ConfigurationError(_in_our_words(str(error))) from error
         except SyntaxError as error:
             place = f"{error.filename}:{error.lineno}"
