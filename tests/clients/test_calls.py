@@ -235,3 +235,10 @@ def test_pages_that_never_end_are_told(client: Any, server: UserServer, pb2: Any
     server.behaviours["ListUsers"] = lambda *_: pb2.ListUsersResponse(next_page_token="x")
     with pytest.raises(DataLoss, match="page token"):
         list(client.iter_users())
+
+
+@pytest.mark.usefixtures("echo")
+def test_an_answer_goes_through_json_and_back_with_its_bytes(client: Any, whole: Any) -> None:
+    answer = client.create_user(user=whole)
+    assert type(answer).model_validate_json(answer.model_dump_json()) == answer
+    assert "AP8=" in answer.model_dump_json()

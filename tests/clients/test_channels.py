@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -196,3 +200,42 @@ def test_calls_are_spread_over_the_pods_of_a_name_and_follow_them(
         names.addresses = ["127.0.0.4"]
         pods[3].stop()
         assert {client.get_user(id=1).id for _ in range(20)} == {4}
+
+
+def test_a_client_that_was_used_is_copied_and_pickled(clients: Any, server: UserServer) -> None:
+    answer_with(server, 1)
+    with clients.UserClient(server.address, attempts=2) as client:
+        client.get_user(id=1)
+        pickled = pickle.loads(pickle.dumps(client))  # noqa: S301 - our own bytes
+        for copied in (copy.deepcopy(client), pickled):
+            with copied:
+                assert copied.options == client.options
+                assert copied.get_user(id=1).id == 1
+
+
+_FORKING = """
+import asyncio, os, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from bali.clients import AsyncClient, ClientOptions
+from bali.clients.channels import lease_async
+from bali.errors import ConfigurationError
+
+async def lease():
+    return lease_async(ClientOptions(address="127.0.0.1:1"), asyncio.current_task())
+
+asyncio.run(lease())
+if (child := os.fork()) == 0:
+    try:
+        asyncio.run(lease())
+    except ConfigurationError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_an_async_call_in_a_forked_process_is_refused_instead_of_waiting_for_ever() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FORKING], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert 'start it with multiprocessing.get_context("spawn")' in done.stdout

@@ -91,3 +91,13 @@ def test_what_cannot_be_is_told(fake: Any, schemas: Any) -> None:
     fake.respond("get_user", schemas.ListUsersResponse())
     with pytest.raises(ConfigurationError, match="answers with User, but"):
         fake.get_user(id=1)
+
+
+def test_a_fake_refuses_what_the_client_refuses() -> None:
+    fake = module("user.user_fake").FakeUserClient()
+    fake.respond("get_user", {"id": 1})
+    with pytest.raises(TypeError, match="do you mean id"):
+        fake.get_user(idd=1)
+    with pytest.raises(ValueError, match="metadata 'x' has characters"):
+        fake.get_user(id=1, metadata={"x": "größe"})
+    assert fake.calls == []

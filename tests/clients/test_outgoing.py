@@ -264,3 +264,108 @@ def test_an_option_that_does_not_exist_is_refused() -> None:
 
 def test_codes_of_grpc_are_complete() -> None:
     assert {code.value[0] for code in grpc.StatusCode} == set(range(17))
+
+
+# -- what a person gets wrong ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "text"),
+    [
+        ({"idd": 1}, TypeError, "get_user has no argument 'idd'; do you mean id?"),
+        ({"tmeout": 1}, TypeError, "get_user has no argument 'tmeout'; do you mean timeout?"),
+        ({"timeout": "5"}, TypeError, "timeout is '5'; give seconds as a number"),
+        ({"timeout": float("nan")}, TypeError, "timeout is nan"),
+        ({"timeout": True}, TypeError, "timeout is True"),
+        ({"metadata": "abc"}, TypeError, "metadata is str; give a mapping"),
+        ({"metadata": {"x": 1}}, TypeError, "metadata 'x' is int; give text"),
+        ({"metadata": {"x": None}}, TypeError, "metadata 'x' is NoneType"),
+        ({"metadata": {"x-bin": "a"}}, TypeError, "metadata 'x-bin' is str; .* has bytes"),
+        ({"metadata": {"x": "größe"}}, ValueError, "metadata 'x' has characters .* 'x-bin'"),
+        ({"metadata": {"x": "a\nb"}}, ValueError, "metadata 'x' has characters"),
+        ({"metadata": {"a b": "x"}}, ValueError, "metadata cannot have the name 'a b'"),
+        ({"metadata": {"größe": "x"}}, ValueError, "metadata cannot have the name 'größe'"),
+        ({"metadata": {"": "x"}}, ValueError, "metadata cannot have the name ''"),
+    ],
+)
+def test_a_wrong_option_of_a_call_is_named(
+    client: Any, server: UserServer, options: dict[str, Any], kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind, match=text):
+        client.get_user(**options)
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("seconds", [1e12, 1e300, 2**63, float("inf")])
+def test_a_very_long_time_is_no_time_that_is_past(
+    client: Any, server: UserServer, pb2: Any, seconds: float
+) -> None:
+    left = remaining(client, server, pb2, timeout=seconds)
+    assert left is None or left > 10**6
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"timeout": "x"}, "timeout is 'x'"),
+        ({"timeout": 0}, "timeout is 0; no call would ever be made"),
+        ({"attempts": "a"}, "attempts is 'a'; give a number from 1"),
+        ({"attempts": 0}, "attempts is 0; give a number from 1"),
+        ({"cache": 5}, "the cache is int, which has no get and no set and no delete"),
+        ({"address": 5}, "the address of a client is 5"),
+    ],
+)
+def test_a_wrong_option_of_a_client_is_named(changes: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        module("user.user_client").UserClient(**changes)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a:x", "a:99999", "a:0", "::1", "http://a:1/path", "me@a:1", "a :1", "a b", "a:", ":1"],
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not the address of a service"):
+        module("user.user_client").UserClient(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "target"),
+    [
+        ("users", "users:9080"),
+        ("[::1]", "[::1]:9080"),
+        ("[::1]:1", "[::1]:1"),
+        ("https://users.example/", "users.example:9080"),
+        ("dns:///users:9080", "dns:///users:9080"),
+        ("unix:/run/users.sock", "unix:/run/users.sock"),
+        ("ipv4:10.0.0.1:1,10.0.0.2:1", "ipv4:10.0.0.1:1,10.0.0.2:1"),
+    ],
+)
+def test_what_is_an_address_is_taken(address: str, target: str) -> None:
+    opened_client = module("user.user_client").UserClient(address)
+    assert opened_client.options.address == target
+    assert target in repr(opened_client)
+
+
+def test_incoming_metadata_that_grpc_cannot_carry_is_not_forwarded(
+    client: Any, server: UserServer, pb2: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.behaviours["GetUser"] = lambda *_: pb2.User()
+    incoming = {"x-name": "größe", "x-tenant": "acme"}
+    token = enter_context(Context(operation="x", protocol="rest", metadata=incoming))
+    try:
+        with opened(client, server, forward=("x-name", "x-tenant")) as other:
+            other.get_user(id=1)
+    finally:
+        leave_context(token)
+    sent = server.seen[-1].metadata
+    assert (sent.get("x-tenant"), sent.get("x-name")) == ("acme", None)
+    assert "not forwarded: metadata 'x-name'" in caplog.text
+
+
+def test_why_a_service_cannot_be_reached_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    clients = module("user.user_client")
+    with clients.UserClient("127.0.0.1:1", attempts=1) as client, pytest.raises(Unavailable):
+        client.get_user(id=1)
+    assert "UNAVAILABLE" in caplog.text
+    assert "127.0.0.1:1" in caplog.text

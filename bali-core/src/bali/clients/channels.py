@@ -51,6 +51,10 @@ _async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, _Ent
 )
 
 
+#: Those that made async calls: of this process alone, or its parent's too after a fork.
+_aio_processes: set[int] = set()
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right of one client to use a shared channel."""
@@ -81,7 +85,17 @@ def lease_sync(options: ClientOptions, user: object) -> Lease:
 
 
 def lease_async(options: ClientOptions, user: object) -> Lease:
-    """Return the channel of the running event loop to an address."""
+    """Return the channel of the running event loop to an address.
+
+    Raises `ConfigurationError` in a process that was forked after its parent had made async calls:
+    gRPC's threads do not live on in it, and a call would wait for ever.
+    """
+    _aio_processes.add(os.getpid())
+    if len(_aio_processes) > 1:
+        raise ConfigurationError(
+            "this process was forked from one that had made async calls, which gRPC does not "
+            'outlive; start it with multiprocessing.get_context("spawn"), or call synchronously'
+        )
     loop = asyncio.get_running_loop()
     key = _key(options)
     with _lock:

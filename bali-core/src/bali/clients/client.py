@@ -42,6 +42,13 @@ class Client(ClientBase):
     ) -> None:
         self.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the channel, so that a client may be copied and sent to a process."""
+        return {name: value for name, value in vars(self).items() if name != "_lease"}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self.options.address}>"
+
     # -- for generated code --------------------------------------------------------------------
 
     def _unary(

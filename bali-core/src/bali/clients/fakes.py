@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from bali.clients.codec import codec_of
-from bali.clients.method import CallOptions, Method
+from bali.clients.metadata import checked_metadata
+from bali.clients.method import CallOptions, Method, check_call
 from bali.clients.options import ClientOptions
 from bali.clients.schema import Schema
 from bali.errors import BaliError, ConfigurationError
@@ -61,6 +62,8 @@ class _Fake:
 
     def _record(self, method: Method, request: Any, call: CallOptions) -> Any:
         """Note a call and return what it is answered with; raise an answer that is an error."""
+        check_call(method, call)
+        checked_metadata(call.get("metadata") or {})
         self.calls.append(RecordedCall(method=method.name, request=request, options=call))
         waiting = self._answers.get(method.name)
         if not waiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from google.protobuf.empty_pb2 import Empty
@@ -14,7 +15,7 @@ from bali.clients.codec import codec_of
 from bali.clients.schema import UNSET, Schema
 from bali.errors import FieldError, ValidationFailed
 
-__all__ = ["CallOptions", "Method"]
+__all__ = ["CallOptions", "Method", "check_call"]
 
 #: A schema, a message that is its own form (`google.protobuf.StringValue`), or None for an `Empty`.
 Shape = type[Schema] | type[Message] | None
@@ -33,6 +34,9 @@ class CallOptions(TypedDict, total=False):
     fail_silently: bool
     cache_timeout: float
     refresh: bool
+
+
+_CALL_OPTIONS: frozenset[str] = CallOptions.__optional_keys__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,6 +126,17 @@ class Method:
                     for item in error.errors(include_url=False, include_context=False)
                 ],
             ) from error
+
+
+def check_call(method: Method, call: Mapping[str, Any]) -> None:
+    """Raise `TypeError` for a keyword that is neither a field of the request nor an option."""
+    if not call.keys() <= _CALL_OPTIONS:
+        unknown = min(call.keys() - _CALL_OPTIONS)
+        fields = getattr(method.request, "model_fields", ())
+        names = [*fields, *sorted(_CALL_OPTIONS)]
+        close = get_close_matches(unknown, names, n=1)
+        hint = f"do you mean {close[0]}?" if close else f"it has {', '.join(names)}"
+        raise TypeError(f"{method.name} has no argument {unknown!r}; {hint}")
 
 
 def _mask_what_is_cleared(request: Schema, message: Any) -> None:

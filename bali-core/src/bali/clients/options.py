@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -15,6 +17,10 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 DEFAULT_PORT = 9080
 _SECURE = ("https://", "grpcs://")
 _PLAIN = ("http://", "grpc://")
+#: What gRPC finds by other means than a host and a port (grpc/doc/naming.md).
+_TARGETS = ("dns:", "unix:", "unix-abstract:", "vsock:", "ipv4:", "ipv6:", "xds:", "passthrough:")
+_HOST_AND_PORT = re.compile(r"(?:\[[^\[\]\s/]+\]|[^\s:/@\[\]]+):([0-9]{1,5})")
+_HIGHEST_PORT = 65_535
 
 
 class Cache(Protocol):
@@ -96,17 +102,65 @@ class ClientOptions:
         return options.normalized()
 
     def normalized(self) -> ClientOptions:
-        """Return the same with an address that gRPC takes; `https://` in it means TLS."""
-        address, tls = self.address.strip(), self.tls
+        """Return the same with an address that gRPC takes; `https://` in it means TLS.
+
+        Raises `ConfigurationError` for values that cannot be.
+        """
+        address: Any = self.address
+        tls = self.tls
+        if not isinstance(address, str):
+            raise ConfigurationError(
+                f"the address of a client is {address!r}; write it like 'users:9080'"
+            )
+        address = address.strip()
         for scheme in (*_SECURE, *_PLAIN):
             if address.startswith(scheme):
                 address = address.removeprefix(scheme).rstrip("/")
                 tls = tls or (Tls() if scheme in _SECURE else None)
-        if not address:
-            raise ConfigurationError("the address of a client is empty; write it like users:9080")
-        if ":" not in address:
-            address = f"{address}:{DEFAULT_PORT}"
-        return replace(self, address=address, tls=tls)
+        self._check_rest()
+        return replace(self, address=_with_port(address), tls=tls)
+
+    def _check_rest(self) -> None:
+        try:
+            seconds = check_seconds("timeout", self.timeout_seconds)
+        except TypeError as error:
+            raise ConfigurationError(str(error)) from error
+        if seconds is not None and seconds <= 0:
+            raise ConfigurationError(f"timeout is {seconds}; no call would ever be made")
+        attempts: Any = self.attempts
+        if not isinstance(attempts, int) or attempts < 1:
+            raise ConfigurationError(f"attempts is {attempts!r}; give a number from 1")
+        missing = [name for name in ("get", "set", "delete") if not hasattr(self.cache, name)]
+        if self.cache is not None and missing:
+            raise ConfigurationError(
+                f"the cache is {type(self.cache).__name__}, which has no {' and no '.join(missing)}"
+            )
+
+
+def check_seconds(name: str, value: Any) -> float | None:
+    """Return a number of seconds, None for no limit; raise `TypeError` for anything else."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        raise TypeError(f"{name} is {value!r}; give seconds as a number, or None for no limit")
+    return value
+
+
+def _with_port(address: str) -> str:
+    """Return a target of gRPC; raise `ConfigurationError` for what is none."""
+    if not address:
+        raise ConfigurationError("the address of a client is empty; write it like users:9080")
+    if address.startswith(_TARGETS):
+        return address
+    if ":" not in address or address.endswith("]"):
+        address = f"{address}:{DEFAULT_PORT}"
+    found = _HOST_AND_PORT.fullmatch(address)
+    if found is None or not 0 < int(found[1]) <= _HIGHEST_PORT:
+        raise ConfigurationError(
+            f"{address!r} is not the address of a service; write host and port, like users:9080 or "
+            "[::1]:9080"
+        )
+    return address
 
 
 def _configured_address(service: str, config: Any) -> str:

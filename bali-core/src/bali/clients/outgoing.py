@@ -13,10 +13,11 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from bali.clients.method import CallOptions, Method
-from bali.clients.options import ClientOptions
+from bali.clients.metadata import metadata_of
+from bali.clients.method import CallOptions, Method, check_call
+from bali.clients.options import ClientOptions, check_seconds
 from bali.errors import BaliError, Code, DeadlineExceeded
-from bali.propagation import child_span, current, new_traceparent
+from bali.propagation import current
 from bali.proto.status import DETAILS_KEY, error_from_status
 
 __all__ = ["Outgoing"]
@@ -25,6 +26,8 @@ log = logging.getLogger("bali.clients")
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
+#: gRPC takes a number that overflows its clock for a time that is past.
+_LONGEST_SECONDS = 10 * 365 * 86_400.0
 #: What a peer did not raise on purpose, or the network said: its text stays here.
 _FIXED = frozenset({Code.UNAVAILABLE, Code.INTERNAL, Code.UNKNOWN, Code.DEADLINE_EXCEEDED})
 _TEXTS: Mapping[Code, str] = {
@@ -48,18 +51,25 @@ class Outgoing:
     def new(cls, method: Method, options: ClientOptions, call: CallOptions) -> Outgoing:
         """Return a call that is about to be made.
 
-        Raises `DeadlineExceeded` when the caller that it is made for waits no longer.
+        Raises `DeadlineExceeded` when the caller that it is made for waits no longer, `TypeError`
+        for an option that no call has or of the wrong type, and `ValueError` for metadata that gRPC
+        cannot carry.
         """
+        check_call(method, call)
         is_stream = method.is_client_streaming or method.is_server_streaming
-        seconds = call.get("timeout", None if is_stream else options.timeout_seconds)
+        seconds = None if is_stream else options.timeout_seconds
+        if "timeout" in call:
+            seconds = check_seconds("timeout", call["timeout"])
         around = current.get()
         left = around.time_remaining_seconds if around is not None else None
         if left is not None:
             seconds = left if seconds is None else min(seconds, left)
         if seconds is not None and seconds <= 0:
             raise DeadlineExceeded(f"the time was up before {method.path} was called")
-        deadline = None if seconds is None else time.monotonic() + seconds
-        return cls(method, options, call, deadline, _metadata(options, call))
+        deadline = None
+        if seconds is not None:
+            deadline = time.monotonic() + min(seconds, _LONGEST_SECONDS)
+        return cls(method, options, call, deadline, metadata_of(options, call))
 
     @property
     def timeout_seconds(self) -> float | None:
@@ -134,22 +144,6 @@ class Outgoing:
 _OF_ONE_CALL = frozenset({"traceparent", "tracestate", "x-request-id"})
 
 
-def _metadata(options: ClientOptions, call: CallOptions) -> tuple[tuple[str, str | bytes], ...]:
-    found: dict[str, str | bytes] = {}
-    around = current.get()
-    if around is None:
-        found["traceparent"] = new_traceparent(None)
-    else:
-        found["traceparent"] = child_span(around.traceparent)
-        found["x-request-id"] = around.request_id
-        for name in ("tracestate", *options.forward):
-            if (value := around.metadata.get(name.lower())) is not None:
-                found[name.lower()] = value
-    for more in (options.metadata, call.get("metadata") or {}):
-        found.update((key.lower(), value) for key, value in more.items())
-    return tuple(found.items())
-
-
 def error_of(method: Method, error: Any) -> BaliError:
     """Return the error that gRPC tells of, of the same class as on the server.
 
@@ -161,6 +155,7 @@ def error_of(method: Method, error: Any) -> BaliError:
     details = trailers.get(DETAILS_KEY)
     found = error_from_status(code.value[0], error.details() or "", details)
     if details is None and found.code in _FIXED:
+        log.warning("%s: %s: %s", method.path, found.code.name, error.details())
         text = _TEXTS.get(found.code, "failed")
         kind = type(found)
         found = kind(f"{method.path.split('/')[1]} {text}")

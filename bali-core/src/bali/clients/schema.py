@@ -25,6 +25,8 @@ class Schema(BaseModel):
         arbitrary_types_allowed=True,  # google.protobuf.Any is handed on as it is
         protected_namespaces=(),
         serialize_by_alias=True,
+        ser_json_bytes="base64",  # as in protobuf's JSON form
+        val_json_bytes="base64",
     )
 
     #: The class that protoc made for the message.
