@@ -259,6 +259,8 @@ class TestCommandLine:
             (("--workers", "0"), "a number of processes"),
             (("--event",), "no events yet"),
             (("--certfile", "missing.pem"), "missing.pem"),
+            (("--client-ca", "missing.pem"), "missing.pem"),
+            (("--client-certificates", "never"), "required"),
             (("--nonsense",), "--nonsense"),
         ],
     )

@@ -15,7 +15,7 @@ from bali.resources import (
     Permission,
     Principal,
 )
-from bali.resources.permissions import authorize, permissions_of
+from bali.resources.permissions import authorize, permissions_of, scopes_of
 
 ANN = Principal(id="ann", scopes=frozenset({"read", "write"}))
 
@@ -165,3 +165,29 @@ def test_a_rule_of_another_signature_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match=r"has_permission\(self, context\)"):
         permissions_of([Foreign], where="here")
+
+
+def ways(*permissions: Permission | type[Permission]) -> set[frozenset[str] | None]:
+    return set(scopes_of(permissions_of(permissions, where="here")))
+
+
+def scopes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def test_the_ways_to_be_let_in_are_known_for_a_description() -> None:
+    assert ways() == {None}
+    assert ways(AllowAny) == {None}
+    assert ways(IsAuthenticated, AllowAny) == {scopes("")}
+    assert ways(HasScope("a", "b")) == {scopes("a b")}
+    assert ways(HasScope("a") & HasScope("b"), HasScope("c")) == {scopes("a b c")}
+    assert ways((HasScope("a") | HasScope("b")) & HasScope("c")) == {scopes("a c"), scopes("b c")}
+    assert ways(HasScope("a") | HasScope("a", "b")) == {scopes("a")}
+    assert ways(IsAuthenticated | HasScope("a")) == {scopes("")}
+    assert ways(AllowAny | HasScope("a")) == {None, scopes("a")}
+    assert ways(~HasScope("a")) == {scopes("")}
+
+
+def test_a_rule_with_very_many_ways_is_told_as_one() -> None:
+    pairs = [HasScope(f"a{number}") | HasScope(f"b{number}") for number in range(40)]
+    assert ways(*pairs) == {scopes("")}

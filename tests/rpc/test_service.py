@@ -14,6 +14,7 @@ import pytest
 from bali.concurrency import run_blocking
 from bali.errors import AlreadyExists, Code, NotFound, Unavailable, ValidationFailed
 from bali.proto.status import OMITTED_KEY
+from bali.rpc.calls import DirectPeer
 from tests.rpc.served import (
     SECRET,
     aio_server,
@@ -193,7 +194,10 @@ def test_an_unsafe_request_id_is_replaced(channel: Any) -> None:
 
 def test_the_peer_is_the_one_behind_the_relay() -> None:
     rpc = type(service.rpc)(
-        service.bound, [service.spec], service.pipeline, resolve_peer=lambda _: "ipv6:%5B::1%5D:7"
+        service.bound,
+        [service.spec],
+        service.pipeline,
+        resolve_peer=lambda _: DirectPeer("ipv6:%5B::1%5D:7"),
     )
     with aio_server(rpc.generic_handler()) as address, grpc.insecure_channel(address) as channel:
         assert unary(channel, "look")(message("look")).peer == "[::1]:7"

@@ -14,6 +14,7 @@ from bali.server import ServerOptions
         ({"workers": 0}, "workers is 0"),
         ({"keyfile": "key.pem"}, "without certfile"),
         ({"client_ca_file": "ca.pem"}, "without certfile"),
+        ({"client_certificates": "never"}, "client_certificates is 'never'"),
     ],
 )
 def test_values_that_cannot_work_are_refused(wrong: dict[str, Any], told: str) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
+from bali.resources import PeerCertificate
 from bali.server import Peer, PeerRegistry
-from bali.server.peers import peer_address
+from bali.server.peers import peer_address, peer_certificate
 
 
 def test_relay_resolves_to_its_client_until_it_is_forgotten() -> None:
@@ -33,3 +37,22 @@ def test_addresses_are_written_as_grpc_writes_them() -> None:
     assert peer_address(("::ffff:10.0.0.7", 5, 0, 0)) == "ipv4:10.0.0.7:5"
     assert peer_address("") == "unix:"
     assert peer_address(None) == "unix:"
+
+
+class _Handshake(asyncio.BaseTransport):
+    """A transport after a handshake; Python gives certificates in this shape."""
+
+    def __init__(self, certificate: dict[str, Any] | None) -> None:
+        super().__init__({"peercert": certificate})
+
+
+def test_a_name_cannot_pretend_to_be_two() -> None:
+    forged = {
+        "subject": ((("organizationName", "x,commonName=root"),),),
+        "subjectAltName": (("DNS", "a"), ("URI", "spiffe://b")),
+    }
+    assert peer_certificate(_Handshake(forged)) == PeerCertificate(
+        subject="organizationName=x\\,commonName\\=root", names=("DNS:a", "URI:spiffe://b")
+    )
+    assert peer_certificate(_Handshake(None)) is None
+    assert peer_certificate(_Handshake({})) is None

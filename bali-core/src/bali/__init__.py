@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from bali.app import Bali
-    from bali.auth import BearerAuthenticator, JwtAuthenticator, StaticTokens
+    from bali.auth import (
+        AnyOf,
+        BearerAuthenticator,
+        JwtAuthenticator,
+        PeerCertificateAuthenticator,
+        StaticTokens,
+    )
     from bali.database import Database, db, get_filters_expr, model_to_schema
     from bali.errors import (
         Aborted,
@@ -62,7 +68,13 @@ if TYPE_CHECKING:
 _MODULES: dict[str, tuple[str, ...]] = {
     "fastapi": ("APIRouter",),
     "bali.app": ("Bali",),
-    "bali.auth": ("BearerAuthenticator", "JwtAuthenticator", "StaticTokens"),
+    "bali.auth": (
+        "AnyOf",
+        "BearerAuthenticator",
+        "JwtAuthenticator",
+        "PeerCertificateAuthenticator",
+        "StaticTokens",
+    ),
     "bali.database": ("Database", "db", "get_filters_expr", "model_to_schema"),
     "bali.errors": (
         "Aborted",
@@ -115,6 +127,7 @@ __all__ = [
     "Aborted",
     "AllowAny",
     "AlreadyExists",
+    "AnyOf",
     "Authenticator",
     "Bali",
     "BaliError",
@@ -138,6 +151,7 @@ __all__ = [
     "NotFound",
     "OutOfRange",
     "Page",
+    "PeerCertificateAuthenticator",
     "Permission",
     "PermissionDenied",
     "Principal",

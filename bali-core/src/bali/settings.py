@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1)
     certfile: str | None = None
     keyfile: str | None = None
+    #: Authorities whose client certificates are accepted (PEM), and whether each client needs one.
+    client_ca_file: str | None = None
+    client_certificates: Literal["required", "optional"] = "required"
     backend_cors_origins: Annotated[list[str], NoDecode] = []
 
     max_body_bytes: int = Field(default=4 * _MIB, ge=1)

@@ -38,6 +38,7 @@ from bali.resources import (
 )
 from bali.resources.naming import camel, snake
 from bali.rest import (
+    BEARER_SCHEMES,
     RequestPropagation,
     build_openapi,
     install_docs,
@@ -287,7 +288,8 @@ class Bali(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document of plain routes and resources together."""
         if not self.openapi_schema:
-            self.openapi_schema = build_openapi(self, self.resources)
+            schemes = getattr(self.authenticator, "security_schemes", BEARER_SCHEMES)
+            self.openapi_schema = build_openapi(self, self.resources, security_schemes=schemes)
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -386,7 +388,8 @@ class Bali(FastAPI):
 
         `argv` defaults to the command line: `--http`, `--rpc` (alone on its own port), or all on
         one port; `--host`, `--port`, `--rpc-port`, `--workers`, `--reload`, `--certfile`,
-        `--keyfile`; `--shell`; `db init`, `db migrate`, `db upgrade`.
+        `--keyfile`, `--client-ca`, `--client-certificates`; `--shell`; `db init`, `db migrate`,
+        `db upgrade`.
         """
         sys.exit(run_program(self, sys.argv[1:] if argv is None else argv))
 

@@ -31,8 +31,8 @@ def parse_options(
     mode: Mode = "all"
     if arguments.http != arguments.rpc:
         mode = "http" if arguments.http else "rpc"
-    certfile, keyfile = arguments.certfile, arguments.keyfile
-    for path in (certfile, keyfile):
+    certfile, keyfile, client_ca = arguments.certfile, arguments.keyfile, arguments.client_ca
+    for path in (certfile, keyfile, client_ca):
         if path is not None and not Path(path).is_file():
             parser.error(f"there is no certificate or key file {path!r}")
     rpc_port = arguments.rpc_port
@@ -50,6 +50,8 @@ def parse_options(
             reload=arguments.reload,
             certfile=certfile,
             keyfile=keyfile,
+            client_ca_file=client_ca,
+            client_certificates=arguments.client_certificates,
             drain_delay_seconds=settings.drain_delay_seconds,
             grace_seconds=settings.grace_seconds,
             limits=limits_of(settings),
@@ -85,6 +87,18 @@ def _parser(settings: Settings, program: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--reload", action="store_true", help="restart when a source file changes")
     parser.add_argument("--certfile", default=settings.certfile, help="TLS certificate (PEM)")
     parser.add_argument("--keyfile", default=settings.keyfile, help="TLS private key (PEM)")
+    parser.add_argument(
+        "--client-ca",
+        metavar="FILE",
+        default=settings.client_ca_file,
+        help="ask clients for a certificate that one of these authorities has signed (PEM)",
+    )
+    parser.add_argument(
+        "--client-certificates",
+        choices=("required", "optional"),
+        default=settings.client_certificates,
+        help="whether each client needs one (default: %(default)s)",
+    )
     return parser
 
 

@@ -29,6 +29,8 @@ _SERVERS_OWN = (
     "--reload",
     "--certfile",
     "--keyfile",
+    "--client-ca",
+    "--client-certificates",
 )
 
 

@@ -64,7 +64,7 @@ class Services:
                     if descriptor
                     else build_locked(shape, contract, is_deployed=is_deployed)
                 )
-                self.rpc = RpcService(self.bound, specs, pipeline, resolve_peer=peers.resolve)
+                self.rpc = RpcService(self.bound, specs, pipeline, resolve_peer=peers.peer)
         names = sorted(mounted_names | ({self.bound.full_name} if self.bound else set()))
         self.health = HealthService(readiness, services=names)
         self.names = tuple(names)
@@ -77,7 +77,7 @@ class Services:
         """Make the gRPC server; call it in the event loop that will run it."""
         server = grpc.aio.server(
             options=list(options),
-            interceptors=[BoundaryInterceptor(self.pipeline, resolve_peer=self.peers.resolve)],
+            interceptors=[BoundaryInterceptor(self.pipeline, resolve_peer=self.peers.peer)],
             migration_thread_pool=ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="bali-rpc"),
         )
         if self.rpc is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bali.auth.any_of import AnyOf
 from bali.auth.bearer import BearerAuthenticator, StaticTokens, Verify, bearer_token
+from bali.auth.certificates import PeerCertificateAuthenticator
 from bali.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -12,9 +14,11 @@ if TYPE_CHECKING:
     from bali.auth.jwt import JwtAuthenticator
 
 __all__ = [
+    "AnyOf",
     "BearerAuthenticator",
     "JwtAuthenticator",
     "KeyTimes",
+    "PeerCertificateAuthenticator",
     "StaticTokens",
     "Verify",
     "bearer_token",

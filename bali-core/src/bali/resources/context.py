@@ -17,6 +17,7 @@ __all__ = [
     "Authenticator",
     "Call",
     "Context",
+    "PeerCertificate",
     "Principal",
     "ProtocolName",
     "current_context",
@@ -36,6 +37,19 @@ class Principal:
     claims: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerCertificate:
+    """Whom the client's TLS certificate names; an authority that the server trusts has signed it.
+
+    `subject`: its distinguished name (`"commonName=billing,organizationName=Example"`, special
+    characters with a backslash before). `names`: its subject alternative names with their kinds,
+    such as `"DNS:billing.internal"` and `"URI:spiffe://example/billing"`.
+    """
+
+    subject: str = ""
+    names: tuple[str, ...] = ()
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Context:
     """The circumstances of one call; an action sees it as `self.context`.
@@ -43,7 +57,8 @@ class Context:
     `metadata`: HTTP headers or gRPC metadata, keys in lower case; values that are binary on the
     wire (`*-bin`) are bytes. `deadline_monotonic`: when the caller stops waiting, on the clock of
     `time.monotonic()`, None for never. `peer`: the client's address as `host:port`, "" when
-    unknown. `response_metadata`: headers (gRPC: initial metadata) to send with the answer.
+    unknown. `peer_certificate`: whom the client's certificate names, None without one.
+    `response_metadata`: headers (gRPC: initial metadata) to send with the answer.
     """
 
     operation: str = ""
@@ -53,6 +68,7 @@ class Context:
     deadline_monotonic: float | None = None
     request_id: str = ""
     peer: str = ""
+    peer_certificate: PeerCertificate | None = None
     response_metadata: dict[str, str] = field(default_factory=dict)
     _traceparent: str = ""
 

@@ -27,7 +27,13 @@ __all__ = [
     "PermissionLike",
     "authorize",
     "permissions_of",
+    "scopes_of",
 ]
+
+#: More ways to be let in than this are told as one, without scopes.
+_MAX_WAYS = 16
+#: A set of scopes; None where no credentials are needed.
+_Way: TypeAlias = Union[frozenset[str], None]  # noqa: UP007 - beside the alias above
 
 
 class _Composable:
@@ -157,6 +163,45 @@ async def authorize(permissions: tuple[Permission, ...], context: Context) -> No
         if not await _verdict(permission, context):
             refusal = Unauthenticated if context.principal is None else PermissionDenied
             raise refusal
+
+
+def scopes_of(permissions: Iterable[Permission]) -> tuple[frozenset[str] | None, ...]:
+    """Return the ways to be let in, for a description of the service.
+
+    Each is the set of scopes that a caller needs, empty for one who only has to be known, and None
+    where nobody has to be. A rule that is no `HasScope` adds none: what it asks for is not known.
+    """
+    return _fewest(_ways(_All(*permissions)))
+
+
+def _ways(permission: Permission) -> list[_Way]:
+    if isinstance(permission, AllowAny):
+        return [None]
+    if isinstance(permission, HasScope):
+        return [permission.scopes]
+    if isinstance(permission, _Any):
+        return list(_fewest(way for part in permission.parts for way in _ways(part)))
+    if isinstance(permission, _All):
+        ways: list[_Way] = [None]
+        for part in permission.parts:
+            ways = list(_fewest(_joined(one, other) for one in ways for other in _ways(part)))
+        return ways
+    return [frozenset()]
+
+
+def _joined(one: _Way, other: _Way) -> _Way:
+    if one is None or other is None:
+        return other if one is None else one
+    return one | other
+
+
+def _fewest(ways: Iterable[_Way]) -> tuple[_Way, ...]:
+    """Leave out the ways that ask for more than another does."""
+    every = tuple(dict.fromkeys(ways))
+    known = [way for way in every if way is not None]
+    if len(known) > _MAX_WAYS:
+        return (*(way for way in every if way is None), frozenset())
+    return tuple(way for way in every if way is None or not any(other < way for other in known))
 
 
 async def _verdict(permission: Permission, context: Context) -> bool:

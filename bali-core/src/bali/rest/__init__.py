@@ -2,6 +2,7 @@
 
 from bali.rest.docs import install_docs
 from bali.rest.openapi import build_openapi
+from bali.rest.operations import BEARER_SCHEMES
 from bali.rest.own_router import own_router
 from bali.rest.payload import BytesDecoder, encoder_for
 from bali.rest.probes import install_probes
@@ -10,6 +11,7 @@ from bali.rest.propagation import RequestPropagation
 from bali.rest.routes import ActionRoute, resource_router, routed_actions
 
 __all__ = [
+    "BEARER_SCHEMES",
     "ActionRoute",
     "BytesDecoder",
     "RequestPropagation",

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 from bali.errors import InvalidArgument
-from bali.resources import Context, new_request_id
+from bali.resources import Context, PeerCertificate, new_request_id
 
 __all__ = [
     "REQUEST_ID_HEADER",
     "TIMEOUT_HEADER",
     "PeerOf",
     "RawHeaders",
+    "certificate_of",
     "metadata_of",
     "new_context",
     "peer_of",
@@ -30,6 +31,8 @@ PeerOf: TypeAlias = Callable[[Scope], str]
 REQUEST_ID_HEADER = "X-Request-Id"
 TIMEOUT_HEADER = "X-Request-Timeout"
 
+#: The extension of an ASGI scope in which bali's server puts the client's certificate.
+_CERTIFICATE = "bali.peer_certificate"
 _SCOPE_KEY = "bali.request_id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d{0,9})?|\.\d{1,9}", re.ASCII)
@@ -92,6 +95,12 @@ def peer_of(scope: Scope) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def certificate_of(scope: Scope) -> PeerCertificate | None:
+    """Return the client's certificate as the server has checked it, None without one."""
+    found = (scope.get("extensions") or {}).get(_CERTIFICATE)
+    return found if isinstance(found, PeerCertificate) else None
+
+
 def new_context(scope: Scope, peer: PeerOf = peer_of) -> Context:
     """Return the context of a REST call.
 
@@ -104,6 +113,7 @@ def new_context(scope: Scope, peer: PeerOf = peer_of) -> Context:
         metadata=metadata,
         request_id=request_id_of(scope),
         peer=peer(scope),
+        peer_certificate=certificate_of(scope),
         deadline_monotonic=None if timeout is None else time.monotonic() + _seconds(str(timeout)),
     )
 

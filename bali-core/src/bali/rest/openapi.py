@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from bali.resources import ActionSpec, ResourceSpec
 from bali.rest.components import PREFIX, Components
-from bali.rest.operations import PROBLEMS, SECURITY_SCHEME, Operation, needs_credentials
+from bali.rest.operations import BEARER_SCHEMES, PROBLEMS, Operation, needs_credentials
 from bali.rest.problems import PROBLEM_TYPE
 from bali.rest.routes import ActionRoute
 
@@ -60,12 +60,18 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
 }
 
 
-def build_openapi(app: FastAPI, specs: Sequence[ResourceSpec]) -> dict[str, Any]:
+def build_openapi(
+    app: FastAPI,
+    specs: Sequence[ResourceSpec],
+    *,
+    security_schemes: Mapping[str, Mapping[str, Any]] = BEARER_SCHEMES,
+) -> dict[str, Any]:
     """Return the document of an app with resources.
 
     It follows the routes that the app has, so prefixes and tags of `include_router` count. `specs`
     are the resources in the order in which they are to be listed. Where a plain route and a
     resource answer the same method and path, the one that the router finds first is told of.
+    `security_schemes`: how callers prove who they are, any one of them is enough.
     """
     contexts = list(iter_route_contexts(app.routes))
     document = _plain_document(app, contexts)
@@ -77,15 +83,15 @@ def build_openapi(app: FastAPI, specs: Sequence[ResourceSpec]) -> dict[str, Any]
     _add_shared(document)
     _tell_problems(document)
     components = Components(_specs_of(actions), document.get("components", {}).get("schemas", {}))
-    _add_operations(document, contexts, actions, components)
+    _add_operations(document, contexts, actions, components, tuple(security_schemes))
     if actions:
         schemas = {**document["components"]["schemas"], **components.schemas}
         used = _mentioned(document, schemas)
         document["components"]["schemas"] = {n: schemas[n] for n in sorted(schemas) if n in used}
         _add_tags(document, specs, actions)
     if any(needs_credentials(spec) for spec in _specs_of(actions)):
-        schemes = document["components"].setdefault("securitySchemes", {})
-        schemes.setdefault(SECURITY_SCHEME, {"type": "http", "scheme": "bearer"})
+        known = document["components"].get("securitySchemes", {})
+        document["components"]["securitySchemes"] = {**security_schemes, **known}
     return document
 
 
@@ -122,6 +128,7 @@ def _add_operations(
     contexts: Sequence[RouteContext],
     actions: Sequence[RouteContext],
     components: Components,
+    security_schemes: Sequence[str],
 ) -> None:
     version = tuple(int(part) for part in str(document["openapi"]).split(".")[:2])
     item_keyword = "itemSchema" if version >= (3, 2) else "schema"
@@ -134,7 +141,14 @@ def _add_operations(
             continue
         name = str(context.operation_id)
         seen[name] = seen.get(name, 0) + 1
-        builder = Operation(route.spec, route.binding, components, item_keyword=item_keyword)
+        builder = Operation(
+            route.spec,
+            route.binding,
+            components,
+            item_keyword=item_keyword,
+            security_schemes=security_schemes,
+            tells_scopes=version >= (3, 1),
+        )
         operation = builder.build(
             operation_id=name if seen[name] == 1 else f"{name}_{seen[name]}",
             tags=[str(getattr(tag, "value", tag)) for tag in context.tags],
@@ -156,8 +170,8 @@ def _add_dependencies(
             operation["parameters"] += told.get("parameters", [])
             alternatives = told.get("security")
             if alternatives:
-                needed = operation.get("security", [{}])[0]
-                operation["security"] = [{**needed, **item} for item in alternatives]
+                needed = operation.get("security", [{}])
+                operation["security"] = [{**a, **b} for a in needed for b in alternatives]
     for kind, parts in own.get("components", {}).items():
         known = document["components"].setdefault(kind, {})
         for name, part in parts.items():
@@ -281,7 +295,5 @@ def _add_tags(
     used = {str(tag) for context in actions for tag in context.tags}
     for spec in specs:
         if spec.plural in used and spec.plural not in known:
-            tag = {"name": spec.plural}
-            if spec.description:
-                tag["description"] = spec.description
-            tags.append(tag)
+            described = {"description": spec.description} if spec.description else {}
+            tags.append({"name": spec.plural, **described})

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
-from bali.resources import ActionSpec, AllowAny, HttpBinding, Kind, ListRequest
+from bali.resources import ActionSpec, HttpBinding, Kind, ListRequest
+from bali.resources.permissions import scopes_of
 from bali.resources.requests import output_only_names
 from bali.rest.components import Components
 from bali.rest.headers import REQUEST_ID_HEADER
 from bali.rest.streams import StreamFormat
 
-__all__ = ["PROBLEMS", "SECURITY_SCHEME", "SHARED_PARAMETERS", "Operation", "needs_credentials"]
+__all__ = ["BEARER_SCHEMES", "PROBLEMS", "SHARED_PARAMETERS", "Operation", "needs_credentials"]
 
-SECURITY_SCHEME = "bearer"
+#: What callers bring unless the authenticator says otherwise.
+BEARER_SCHEMES: Mapping[str, Mapping[str, str]] = {"bearer": {"type": "http", "scheme": "bearer"}}
 SHARED_PARAMETERS = ("XRequestId", "XRequestTimeout")
 
 #: The component of each status that is told of in words: its name and its description.
@@ -40,7 +42,7 @@ _WITHOUT_BODY = 204
 
 def needs_credentials(spec: ActionSpec) -> bool:
     """Tell whether an action has a permission that not everybody passes."""
-    return any(not isinstance(permission, AllowAny) for permission in spec.permissions)
+    return scopes_of(spec.permissions) != (None,)
 
 
 class Operation:
@@ -53,12 +55,17 @@ class Operation:
         components: Components,
         *,
         item_keyword: str = "schema",
+        security_schemes: Sequence[str] = tuple(BEARER_SCHEMES),
+        tells_scopes: bool = True,
     ) -> None:
         self.spec = spec
         self.binding = binding
         self.components = components
         #: What describes one item of a stream: `itemSchema` since OpenAPI 3.2.
         self._item_keyword = item_keyword
+        self._security_schemes = security_schemes
+        #: Before OpenAPI 3.1 there were scopes for OAuth alone.
+        self._tells_scopes = tells_scopes
 
     def build(self, *, operation_id: str, tags: list[str], deprecated: bool) -> dict[str, Any]:
         """Return the operation object."""
@@ -76,8 +83,17 @@ class Operation:
             operation["requestBody"] = body
         operation["responses"] = self._responses(has_body=body is not None)
         if needs_credentials(spec):
-            operation["security"] = [{SECURITY_SCHEME: []}]
+            operation["security"] = self._security()
         return operation
+
+    def _security(self) -> list[dict[str, list[str]]]:
+        """Return the ways to be let in, any one of which is enough."""
+        found: list[dict[str, list[str]]] = []
+        for scopes in scopes_of(self.spec.permissions):
+            told = sorted(scopes) if scopes and self._tells_scopes else []
+            ways = [{name: told} for name in self._security_schemes] if scopes is not None else [{}]
+            found += [way for way in ways if way not in found]
+        return found
 
     # -- request -------------------------------------------------------------------------------
 

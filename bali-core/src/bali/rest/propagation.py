@@ -8,7 +8,7 @@ from typing import Any
 from bali.errors import InvalidArgument
 from bali.propagation import current
 from bali.resources import Context
-from bali.rest.headers import metadata_of, new_context, request_id_of
+from bali.rest.headers import certificate_of, metadata_of, new_context, request_id_of
 
 __all__ = ["RequestPropagation"]
 
@@ -57,6 +57,7 @@ class _Request:
                     protocol="rest",
                     metadata=metadata_of(self._scope["headers"]),
                     request_id=request_id_of(self._scope),
+                    peer_certificate=certificate_of(self._scope),
                 )
         return self._context
 

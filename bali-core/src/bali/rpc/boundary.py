@@ -25,7 +25,14 @@ from google.protobuf.message import DecodeError
 from bali.concurrency import run_blocking, run_in_pool
 from bali.errors import BaliError, Internal
 from bali.resources import Context, use_servicer_runtime
-from bali.rpc.calls import REQUEST_ID, PeerResolver, context_of, ending_of, response_headers
+from bali.rpc.calls import (
+    REQUEST_ID,
+    DirectPeer,
+    PeerResolver,
+    context_of,
+    ending_of,
+    response_headers,
+)
 from bali.rpc.codecs import malformed_message
 from bali.rpc.runtime import PlainWait, ResourceRuntime, ServedCall
 
@@ -357,7 +364,7 @@ class _PlainMethod(_Method):
     """A method on a plain `grpc.server`."""
 
     def __init__(self, handler: Any, method: str, runtime: ResourceRuntime) -> None:
-        super().__init__(handler, method, runtime, str)
+        super().__init__(handler, method, runtime, DirectPeer)
 
     def answer(self, request: Any, context: Any) -> Any:
         """Answer with one message."""
@@ -393,7 +400,7 @@ class _PlainMethod(_Method):
         return iter(self.behaviour(self._request(request), context))
 
     def _served(self, context: Any) -> ServedCall:
-        return ServedCall(self.runtime, context_of(context, str), PlainWait(context))
+        return ServedCall(self.runtime, context_of(context, DirectPeer), PlainWait(context))
 
     def _request(self, request: Any) -> Any:
         return map(self.parse, request) if self.takes_stream else self.parse(request)

@@ -6,7 +6,8 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import grpc
@@ -15,12 +16,14 @@ from google.protobuf.message import Message
 from bali.errors import BaliError, Internal
 from bali.proto import EncodeError
 from bali.proto.status import DETAILS_KEY, shortened, status_proto
-from bali.resources import Context, new_request_id
+from bali.resources import Context, PeerCertificate, new_request_id
 
 __all__ = [
     "MAX_STATUS_BYTES",
     "REQUEST_ID",
+    "DirectPeer",
     "PeerResolver",
+    "RemotePeer",
     "context_of",
     "ending_of",
     "host_and_port",
@@ -34,8 +37,32 @@ __all__ = [
 _log = logging.getLogger("bali.calls")
 
 REQUEST_ID = "x-request-id"
+
+
+class RemotePeer(Protocol):
+    """The client of a call: its address as gRPC writes it, and its certificate, if it has one."""
+
+    @property
+    def address(self) -> str:
+        """The address, as in `ipv4:10.0.0.7:51234`."""
+        ...
+
+    @property
+    def certificate(self) -> PeerCertificate | None:
+        """Whom the certificate names, None without one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DirectPeer:
+    """A client without a relay between."""
+
+    address: str
+    certificate: PeerCertificate | None = None
+
+
 #: Turns what gRPC calls the peer into the peer behind a relay.
-PeerResolver = Callable[[str], str]
+PeerResolver = Callable[[str], RemotePeer]
 
 #: The same as over REST.
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
@@ -77,12 +104,14 @@ def context_of(context: Any, resolve_peer: PeerResolver) -> Context:
     deadline = None
     if remaining is not None and remaining < _FAR_SECONDS:
         deadline = time.monotonic() + remaining
+    peer = resolve_peer(context.peer())
     return Context(
         protocol="grpc",
         metadata=metadata,
         deadline_monotonic=deadline,
         request_id=request_id_of(metadata),
-        peer=host_and_port(resolve_peer(context.peer())),
+        peer=host_and_port(peer.address),
+        peer_certificate=peer.certificate,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextvars
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -21,13 +22,19 @@ from starlette.types import ASGIApp
 from bali.errors import BaliError, UnsupportedMedia
 from bali.proto import BoundMethod, BoundService
 from bali.proto.status import status_proto
-from bali.resources import ActionSpec, Call, Context, Pipeline
+from bali.resources import ActionSpec, Call, Context, PeerCertificate, Pipeline
 from bali.resources.context import ProtocolName
 from bali.rpc.calls import MAX_STATUS_BYTES, REQUEST_ID, message_of, request_id_of, response_headers
 from bali.rpc.codecs import BinaryCodec, JsonCodec
 
 __all__ = ["ConnectService"]
 
+#: The extension of an ASGI scope in which bali's server puts the client's certificate; the library
+#: shows its handlers no scope, so it gets to them in a variable of the call's task.
+_CERTIFICATE = "bali.peer_certificate"
+_certificate: contextvars.ContextVar[PeerCertificate | None] = contextvars.ContextVar(
+    "bali_peer_certificate", default=None
+)
 _CODES = {code.name: code for code in ConnectCode} | {"CANCELLED": ConnectCode.CANCELED}
 
 
@@ -67,12 +74,16 @@ class _Application(ConnectASGIApplication[None]):
         """Answer one call. Raises `UnsupportedMedia` for gRPC, which needs HTTP/2."""
         if any(name == b"content-type" and _is_grpc(value) for name, value in scope["headers"]):
             raise UnsupportedMedia("gRPC needs HTTP/2; over HTTP/1.1 use Connect or gRPC-Web")
+        found = (scope.get("extensions") or {}).get(_CERTIFICATE)
+        token = _certificate.set(found if isinstance(found, PeerCertificate) else None)
         try:
             readable = {**scope, "headers": _readable(scope["headers"])}
             await super().__call__(readable, receive, send)
         except BaliError:
             # Of `receive`, about the body; whoever raised it has answered the client already.
             return
+        finally:
+            _certificate.reset(token)
 
     @property
     def path(self) -> str:
@@ -164,6 +175,7 @@ def _context_of(request: RequestContext[Any, Any]) -> Context:
         deadline_monotonic=None if remaining is None else time.monotonic() + remaining / 1000,
         request_id=request_id_of(metadata),
         peer=_peer_of(request.client_address or ""),
+        peer_certificate=_certificate.get(),
     )
     # Also for a call that the library ends: its deadline passed before the pipeline could tell.
     request.response_headers[REQUEST_ID] = context.request_id

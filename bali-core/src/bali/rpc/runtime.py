@@ -119,6 +119,7 @@ class ServedCall:
             deadline_monotonic=known.deadline_monotonic,
             request_id=known.request_id,
             peer=known.peer,
+            peer_certificate=known.peer_certificate,
             response_metadata=known.response_metadata,
         )
 

@@ -15,6 +15,7 @@ from bali.proto import BoundMethod, BoundService, HttpRule, Method, ServiceShape
 from bali.resources import ActionSpec, Call, Context, Pipeline, ResourceSpec
 from bali.rpc.calls import (
     REQUEST_ID,
+    DirectPeer,
     PeerResolver,
     context_of,
     ending_of,
@@ -62,7 +63,7 @@ class RpcService:
         specs: Sequence[ResourceSpec],
         pipeline: Pipeline,
         *,
-        resolve_peer: PeerResolver = str,
+        resolve_peer: PeerResolver = DirectPeer,
     ) -> None:
         actions = {
             action.rpc_name: action for spec in specs for action in spec.actions if action.rpc_name

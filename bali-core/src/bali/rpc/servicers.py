@@ -13,7 +13,7 @@ import grpc
 from bali.concurrency import MAX_THREADS
 from bali.resources import Pipeline
 from bali.rpc.boundary import guarded_async, guarded_plain
-from bali.rpc.calls import PeerResolver
+from bali.rpc.calls import DirectPeer, PeerResolver
 from bali.rpc.runtime import ResourceRuntime
 
 __all__ = ["BoundaryInterceptor", "ProcessInterceptor", "interceptors_use", "mount_servicer"]
@@ -45,7 +45,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
         self,
         pipeline: Pipeline | None,
         *,
-        resolve_peer: PeerResolver = str,
+        resolve_peer: PeerResolver = DirectPeer,
         max_threads: int = MAX_THREADS,
     ) -> None:
         self._runtime = ResourceRuntime(pipeline)

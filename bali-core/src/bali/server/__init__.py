@@ -5,13 +5,14 @@ from bali.server.disconnect import DisconnectSignal, DisconnectWatcher
 from bali.server.grpc_options import grpc_server_options
 from bali.server.lifecycle import GrpcFactory, Server
 from bali.server.listeners import StartError
-from bali.server.options import Limits, Mode, ServerOptions
+from bali.server.options import ClientCertificates, Limits, Mode, ServerOptions
 from bali.server.peers import Peer, PeerRegistry
 from bali.server.readiness import Readiness
 from bali.server.runner import run
 
 __all__ = [
     "BodyLimit",
+    "ClientCertificates",
     "DisconnectSignal",
     "DisconnectWatcher",
     "GrpcFactory",

@@ -20,10 +20,13 @@ from uvicorn.server import ServerState
 from bali.errors import BaliError, DeadlineExceeded, InvalidArgument, ResourceExhausted, TooLarge
 from bali.server.disconnect import EXTENSION, DisconnectSignal
 from bali.server.options import Limits
+from bali.server.peers import peer_certificate
 from bali.server.problems import refusal
 
 __all__ = ["HttpProtocol"]
 
+#: The extension of an ASGI scope by which `bali.rest` and `bali.rpc` find the certificate.
+_CERTIFICATE = "bali.peer_certificate"
 #: How long a refused client may go on sending, so that it gets to read why (RFC 9112 section 9.6).
 _LINGER_SECONDS = 2.0
 #: The timer's period where no shorter time-out is set.
@@ -81,6 +84,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.limits = limits
         self.is_draining = False
         self._signal = DisconnectSignal()
+        self._extensions: dict[str, Any] = {EXTENSION: self._signal}
         self._running: RequestResponseCycle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._refused = False
@@ -109,6 +113,9 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin to watch the connection."""
         super().connection_made(transport)
         self.flow = _TimedFlow(transport, self)
+        certificate = peer_certificate(transport)
+        if certificate is not None:
+            self._extensions[_CERTIFICATE] = certificate
         self._timer = self.loop.call_later(self._tick, self._check)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -161,7 +168,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._requests += 1
         self._enter(_HEADERS, self._last_byte)
-        self.scope["extensions"] = {EXTENSION: self._signal}  # type: ignore[dict-item] # an object of ours
+        self.scope["extensions"] = dict(self._extensions)
 
     def on_headers_complete(self) -> None:
         """Start the request's work unless its head breaks a limit."""

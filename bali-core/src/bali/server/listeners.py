@@ -99,7 +99,8 @@ def tls_context(options: ServerOptions, protocols: Sequence[str]) -> ssl.SSLCont
         context.load_cert_chain(options.certfile, options.keyfile)
         if options.client_ca_file is not None:
             context.load_verify_locations(options.client_ca_file)
-            context.verify_mode = ssl.CERT_REQUIRED
+            is_required = options.client_certificates == "required"
+            context.verify_mode = ssl.CERT_REQUIRED if is_required else ssl.CERT_OPTIONAL
     except (OSError, ssl.SSLError) as error:
         files = ", ".join(
             file for file in (options.certfile, options.keyfile, options.client_ca_file) if file

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Limits", "Mode", "ServerOptions"]
+__all__ = ["ClientCertificates", "Limits", "Mode", "ServerOptions"]
 
 #: `all`: HTTP and gRPC on one port; `http`: HTTP alone; `rpc`: gRPC alone, on a port of its own.
 Mode = Literal["all", "http", "rpc"]
+#: Whether every client has to show a certificate.
+ClientCertificates = Literal["required", "optional"]
 
 _MEBIBYTE = 1024 * 1024
 
@@ -79,10 +81,12 @@ class ServerOptions:
     reload: bool = False
     reload_directories: tuple[str, ...] = ()
     #: PEM files. With a certificate the port speaks TLS only. With `client_ca_file` a client must
-    #: show a certificate signed by one of these authorities.
+    #: show a certificate signed by one of these authorities, or may, if that is optional: one
+    #: that is not in order is refused in both cases.
     certfile: str | None = None
     keyfile: str | None = None
     client_ca_file: str | None = None
+    client_certificates: ClientCertificates = "required"
     #: After SIGTERM: how long to serve on, no longer ready, until load balancers have noticed.
     drain_delay_seconds: float = 5.0
     #: How long calls in flight then have to end.
@@ -105,6 +109,11 @@ class ServerOptions:
             raise ValueError("keyfile is set without certfile; TLS needs the certificate as well")
         if self.client_ca_file and not self.certfile:
             raise ValueError("client_ca_file is set without certfile; client certificates need TLS")
+        if self.client_certificates not in ("required", "optional"):
+            raise ValueError(
+                f"client_certificates is {self.client_certificates!r}; "
+                "it must be 'required' or 'optional'"
+            )
 
     @property
     def listening_port(self) -> int:

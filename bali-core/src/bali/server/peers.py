@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["Peer", "PeerRegistry", "peer_address"]
+from bali.resources import PeerCertificate
+
+__all__ = ["Peer", "PeerRegistry", "peer_address", "peer_certificate"]
+
+#: What has a meaning in a distinguished name as text (RFC 4514 section 2.4).
+_SPECIAL = re.compile(r'([,+"\\<>;=#])')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
     """One end of a connection: its address as gRPC writes it, and who its certificate names.
 
-    `subject` is the certificate's distinguished name (`"CN=billing,O=Example"`), `names` its
-    subject alternative names (`"DNS:billing.internal"`); empty without a client certificate.
+    `subject` is the certificate's distinguished name, `names` are its subject alternative names
+    (see `PeerCertificate`); empty without a client certificate.
     """
 
     address: str
     subject: str = ""
     names: tuple[str, ...] = ()
+
+    @property
+    def certificate(self) -> PeerCertificate | None:
+        """Whom the certificate names, None without one."""
+        if not self.subject and not self.names:
+            return None
+        return PeerCertificate(subject=self.subject, names=self.names)
 
 
 class PeerRegistry:
@@ -72,3 +86,24 @@ def peer_address(name: Any) -> str:
     if ":" in host:
         return f"ipv6:{quote(f'[{host}]:{port}', safe=':')}"
     return f"ipv4:{host}:{port}"
+
+
+def peer_certificate(client: asyncio.BaseTransport) -> PeerCertificate | None:
+    """Return whom a connection's client certificate names, None without one.
+
+    TLS has checked it: without an authority to check by, a server asks for none.
+    """
+    certificate = client.get_extra_info("peercert")
+    if not certificate:
+        return None
+    parts = [
+        f"{key}={_SPECIAL.sub(_escaped, value)}"
+        for group in certificate.get("subject", ())
+        for key, value in group
+    ]
+    names = [f"{kind}:{value}" for kind, value in certificate.get("subjectAltName", ())]
+    return PeerCertificate(subject=",".join(parts), names=tuple(names))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found[0]}"

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 from bali.server.frames import GOAWAY, FrameCursor
-from bali.server.peers import Peer, peer_address
+from bali.server.peers import Peer, peer_address, peer_certificate
 from bali.server.private_socket import PrivateSocket
 
 __all__ = ["Relay"]
@@ -211,9 +211,7 @@ class _ServerSide(_Side):
 
 def _peer(client: asyncio.Transport) -> Peer:
     address = peer_address(client.get_extra_info("peername"))
-    certificate = client.get_extra_info("peercert")
-    if not certificate:
+    certificate = peer_certificate(client)
+    if certificate is None:
         return Peer(address=address)
-    parts = [f"{key}={value}" for group in certificate.get("subject", ()) for key, value in group]
-    names = [f"{kind}:{value}" for kind, value in certificate.get("subjectAltName", ())]
-    return Peer(address=address, subject=",".join(parts), names=tuple(names))
+    return Peer(address=address, subject=certificate.subject, names=certificate.names)
