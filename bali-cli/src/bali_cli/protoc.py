@@ -162,6 +162,9 @@ def _crash(errors: str) -> Diagnostic:
 
 def _with_relative_imports(text: str, module: Path, own: set[str]) -> str:
     """Return a module whose imports of the other modules are relative, so it works at any depth."""
+    itself = ".".join(module.with_suffix("").parts)
+    if not any(name.rpartition(".")[2] in text for name in own - {itself}):
+        return text
     lines = text.splitlines(keepends=True)
     dots = "." * len(module.parts)
     for node in ast.walk(ast.parse(text)):

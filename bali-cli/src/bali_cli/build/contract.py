@@ -87,9 +87,9 @@ def _refuse_other_name(project: Project, sources: Sources, name: str) -> None:
 
 def _losses(committed: FileDescriptorProto, file: FileDescriptorProto) -> Iterator[str]:
     for kind, former, now in (
-        ("method", _methods(committed), _methods(file)),
-        ("field", _fields(committed), _fields(file)),
-        ("value", _values(committed), _values(file)),
+        ("method", _methods(committed), set(_methods(file))),
+        ("field", _fields(committed), set(_fields(file))),
+        ("value", _values(committed), set(_values(file))),
     ):
         end = "calls of it will fail" if kind == "method" else "its number stays reserved"
         yield from (f"{kind} {name} is gone; {end}" for name in former if name not in now)

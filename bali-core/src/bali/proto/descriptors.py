@@ -172,6 +172,7 @@ class _FileBuilder:
     def _message(self, record: Record) -> str:
         name = record.name
         if self._claim(name, _identity(record), _place(record)):
+            _refuse_twins(record)
             with self._new(name) as message:
                 for field in record.fields:
                     self._field(message, record, field)
@@ -194,11 +195,6 @@ class _FileBuilder:
             raise ConfigurationError(
                 f"{_place(record)}: field {name!r} is no name in protobuf; use letters, digits and "
                 "underscores, or an alias that does"
-            )
-        if any(known.name == name for known in message.field):
-            raise ConfigurationError(
-                f"{_place(record)}: two fields have the name {name!r} on the wire; rename one, or "
-                "its alias"
             )
         entry = message.field.add(name=name, number=len(message.field) + 1, label=_F.LABEL_OPTIONAL)
         stem = f"{record.name}{camel_case(name)}"
@@ -352,6 +348,17 @@ def _annotate(options: Any, rules: Sequence[HttpRule]) -> None:
 def _fill_rule(rule: Any, http: HttpRule) -> None:
     setattr(rule, http.method.lower(), http.path)
     rule.body = http.body
+
+
+def _refuse_twins(record: Record) -> None:
+    seen: set[str] = set()
+    for field in record.fields:
+        if field.wire_name in seen:
+            raise ConfigurationError(
+                f"{_place(record)}: two fields have the name {field.wire_name!r} on the wire; "
+                "rename one, or its alias"
+            )
+        seen.add(field.wire_name)
 
 
 def _name_in_json(message: _Message) -> None:
