@@ -37,6 +37,16 @@ with live_server(app) as live, grpc.insecure_channel(live.address) as channel:
     print(lent.title, lent.genre, lent.form.paper.pages, lent.copies, lent.notes.values, found)
 """
 
+TYPED = """
+import grpc
+
+from services.rpc import library_pb2, library_pb2_grpc
+
+stub = library_pb2_grpc.LibraryServiceStub(grpc.insecure_channel("localhost"))
+book: library_pb2.Book = stub.LendBooks(library_pb2.LendBooksRequest(title="Dune"))
+pages: int = book.form.paper.pages
+"""
+
 
 @pytest.fixture
 def service(tmp_path: Path) -> Path:
@@ -69,6 +79,16 @@ def test_what_was_built_is_called(service: Path) -> None:
     done = python(service, "-c", CALL)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Dune 2 412 {'main': 2} ['lent'] ['war']\n"
+
+
+def test_what_was_built_is_typed(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "use.py").write_text(TYPED)
+    (tmp_path / "mypy.ini").write_text(
+        "[mypy]\nstrict = True\n[mypy-google.type.*,google.api.*]\nignore_missing_imports = True\n"
+    )
+    done = python(tmp_path, "-m", "mypy", "use.py")
+    assert done.returncode == 0, done.stdout
 
 
 def test_contract_is_formatted_and_has_good_style() -> None:
