@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.repos import CONFIG, Repos
+from tests.cli.repos import CONFIG, Refusal, Repos
 
 
 @pytest.fixture
@@ -23,3 +23,8 @@ def repos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repos:
     work = tmp_path / "work"
     work.mkdir()
     return Repos(work)
+
+
+@pytest.fixture
+def refusal(capsys: pytest.CaptureFixture[str]) -> Refusal:
+    return Refusal(capsys)

@@ -7,6 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+import typer
+
+from bali_cli.proto_repo import ProtoRepo
+
 USER = """syntax = "proto3";
 
 package user;
@@ -147,3 +152,22 @@ class Repos:
         assert ran.returncode == 1, (ran.stdout, ran.stderr)
         assert ran.stderr.startswith("error: ")
         return ran.stderr
+
+
+class Refusal:
+    """What an opening that has to fail says."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def of(self, source: str | Path, ref: str | None = None) -> str:
+        with pytest.raises(typer.Exit) as ended:
+            ProtoRepo.open(str(source), ref)
+        assert ended.value.exit_code == 1
+        return self.text()
+
+    def text(self) -> str:
+        captured = self._capsys.readouterr()
+        assert not captured.out
+        assert captured.err.startswith("error: ")
+        return captured.err
