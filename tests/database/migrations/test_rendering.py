@@ -33,7 +33,7 @@ def with_moods(url: str, *tables: str) -> Any:
 
 
 def test_an_enum_lives_as_long_as_a_column_has_it(url: str, tmp_path: Path) -> None:
-    steps = (["one"], ["one", "two"], ["two"], [])
+    steps: tuple[list[str], ...] = (["one"], ["one", "two"], ["two"], [])
     made: list[Migrations] = []
     for tables in steps:
         database = with_moods(url, *tables)
