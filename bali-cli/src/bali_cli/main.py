@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -66,6 +67,9 @@ def main() -> None:
     What the machine refuses (a file that may not be written, a full disk) ends it with a line on
     stderr and exit code 1, like every other failure.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this, as in `bali ... >&-`
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - for the whole process
     try:
         app()
     except OSError as error:

@@ -6,10 +6,12 @@ import importlib.util
 import linecache
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bali.errors import ConfigurationError
 from bali_cli.console import abort
@@ -82,7 +84,14 @@ def _import_main(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules["main"] = module
     try:
-        spec.loader.exec_module(module)
+        with _start_refused():
+            spec.loader.exec_module(module)
+    except SystemExit as stop:
+        abort(
+            f"{_own_line(stop.__traceback__, path)}\n"
+            f"main.py ended the process with {stop.code!r} while it was imported; put that below\n"
+            '`if __name__ == "__main__":`.'
+        )
     except SyntaxError as error:
         abort(
             f"{_place(error.filename, error.lineno)}: {error.msg}\n    {(error.text or '').strip()}"
@@ -94,6 +103,25 @@ def _import_main(path: Path) -> ModuleType:
         missing = f"main.py failed to import {error.name}" if isinstance(error, ImportError) else ""
         abort(f"{missing or 'main.py failed'}.\n{_own_line(error.__traceback__, path)}\n{message}")
     return module
+
+
+@contextmanager
+def _start_refused() -> Iterator[None]:
+    """While main.py is imported, have `app.start()` say that it does not belong there."""
+    from bali.app import Bali
+
+    def start(*_: object, **__: object) -> NoReturn:
+        raise ConfigurationError(
+            "app.start() was called while main.py was imported; put it below\n"
+            '`if __name__ == "__main__":`.'
+        )
+
+    kept = Bali.start
+    Bali.start = start  # type: ignore[method-assign]  # it would serve, or read our own arguments
+    try:
+        yield
+    finally:
+        Bali.start = kept  # type: ignore[method-assign]  # as above
 
 
 def _own_line(trace: TracebackType | None, path: Path) -> str:

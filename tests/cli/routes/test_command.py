@@ -236,3 +236,17 @@ def test_outside_a_service_it_says_where_to_go(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no main.py" in done.stderr
+
+
+def test_a_closed_stdout_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text('from bali import Bali\n\napp = Bali(title="a")\n')
+    command = " ".join([*COMMAND, ">&-"])
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

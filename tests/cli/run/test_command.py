@@ -147,3 +147,33 @@ def test_an_unknown_protocol_is_a_usage_error(tmp_path: Path) -> None:
     result = run(tmp_path, ["soap"])
     assert result.returncode == 2
     assert "soap" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["http", "--port", "0"]])
+def test_a_start_that_is_not_guarded_is_told_where_it_belongs(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    (tmp_path / "main.py").write_text(
+        'from bali import Bali\n\napp = Bali(title="greeting")\napp.start()\n'
+    )
+    done = run(tmp_path, arguments)
+    assert done.returncode == 1
+    assert "main.py:4\n    app.start()\n" in done.stderr
+    assert '`if __name__ == "__main__":`' in done.stderr
+    assert "usage" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_main_that_ends_the_process_is_told(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import sys\n\nsys.exit(0)\n")
+    done = run(tmp_path)
+    assert done.returncode == 1
+    assert "main.py:3\n    sys.exit(0)\n" in done.stderr
+    assert "ended the process with 0 while it was imported" in done.stderr
+
+
+def test_events_that_do_not_exist_yet_are_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(SERVICE)
+    done = run(tmp_path, ["event"])
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no events yet" in done.stderr

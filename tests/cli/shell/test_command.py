@@ -246,3 +246,26 @@ def test_a_block_goes_on_until_an_empty_line(service: Path, tmp_path: Path) -> N
         person.wait_for(">>> ")
         person.type("exit(5)")
         assert person.ends() == 5
+
+
+@pytest.mark.parametrize("code", ["print(1)", "for i in range(10**6): print(i)"])
+def test_a_reader_that_has_gone_is_no_traceback(service: Path, code: str) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "-c", code],
+        cwd=service,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 141
+
+
+def test_a_broken_pipe_of_the_code_itself_is_told(service: Path) -> None:
+    code = "import os\nread, write = os.pipe()\nos.close(read)\nos.write(write, b'1')"
+    done = run(service, "-c", code)
+    assert done.returncode == 1
+    assert "BrokenPipeError" in done.stderr

@@ -41,8 +41,11 @@ def run(
       bali run rpc                      gRPC alone, on port 9080
       bali run --reload                 restart when a file changes
     """  # noqa: D301 - click's mark for text that is not to be wrapped
+    from bali_cli.console import abort
     from bali_cli.project import current_project
 
+    if protocol is Protocol.EVENT:
+        abort("this version of bali has no events yet; leave `event` out", exit_code=2)
     arguments = [] if protocol is None else [f"--{protocol}"]
     for name, value in (("--host", host), ("--port", port), ("--workers", workers)):
         if value is not None:

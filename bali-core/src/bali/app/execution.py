@@ -7,6 +7,8 @@ import asyncio
 import codeop
 import inspect
 import linecache
+import os
+import select
 import sys
 import traceback
 import types
@@ -21,6 +23,7 @@ __all__ = ["Execution", "await_here", "exit_code_of", "run_source", "told"]
 _MODULE = "__console__"
 _SOURCE = "<shell>"
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+_UNREAD = 141  # the same with SIGPIPE
 
 
 class Execution:
@@ -86,7 +89,7 @@ def run_source(source: str, names: dict[str, Any]) -> int:
     """Run a program among `names`, statement by statement, and return its exit code.
 
     What it raises is told on stderr as Python does, beginning with its own line, and is exit
-    code 1.
+    code 1. When nobody reads what it prints any more (`... | head -1`), it ends with 141.
     """
     lines = source.splitlines(keepends=True)
     linecache.cache[_SOURCE] = (len(source), None, lines, _SOURCE)
@@ -95,14 +98,34 @@ def run_source(source: str, names: dict[str, Any]) -> int:
         for statement in ast.parse(source, _SOURCE).body:
             module: Any = ast.Module([statement], type_ignores=[])
             execution.run(execution.compiler(module, _SOURCE, "exec"))
+        sys.stdout.flush()
     except SystemExit as stop:
         return exit_code_of(stop)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BaseException as error:  # noqa: BLE001 - whatever the program raises
+        if isinstance(error, BrokenPipeError) and _is_unread():
+            return _UNREAD
         sys.stderr.write(told(error))
         return 1
     return 0
+
+
+def _is_unread() -> bool:
+    """Tell whether stdout's reader has gone; what is left to print is then dropped."""
+    try:
+        sys.stdout.flush()
+        waiting = select.poll()
+        waiting.register(sys.stdout.fileno(), 0)
+        is_unread = any(event & select.POLLERR for _, event in waiting.poll(0))
+    except BrokenPipeError:
+        is_unread = True
+    except ValueError:  # a stdout that is no file, or closed
+        return False
+    if is_unread:
+        # As in the documentation of `signal.SIGPIPE`: the interpreter flushes again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_unread
 
 
 def told(error: BaseException) -> str:
