@@ -8,7 +8,7 @@ import decimal
 import enum
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 from sqlalchemy import Numeric, String
@@ -21,7 +21,9 @@ from bali import (
     FailedPrecondition,
     HasScope,
     IsAuthenticated,
+    ListRequest,
     ModelResource,
+    Page,
     Principal,
     Resource,
     StaticTokens,
@@ -56,6 +58,7 @@ class Parcel(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run t
     size: Mapped[Size] = mapped_column(default=Size.SMALL)
     note: Mapped[str | None] = mapped_column(String(200))
     shipped_at: Mapped[datetime.datetime | None]
+    secret: Mapped[int] = mapped_column(default=0)
 
 
 class Move(BaseModel):
@@ -121,7 +124,17 @@ class Tick(BaseModel):
     number: int
 
 
-ParcelSchema = model_to_schema(Parcel)
+ParcelSchema = model_to_schema(Parcel, exclude=["secret"], name="ParcelSchema")
+
+
+def heavier_than(weight: decimal.Decimal) -> Any:
+    """Return the condition of a filter's `heavier_than(2.5)`."""
+    return Parcel.weight > weight
+
+
+def now() -> datetime.datetime:
+    """Return the value of a filter's `now()`."""
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
 
 
 class ParcelResource(ModelResource):
@@ -130,6 +143,7 @@ class ParcelResource(ModelResource):
     model = Parcel
     schema = ParcelSchema
     filters = ("label", "priority__gte", "label__istartswith", "note__isnull", "size")
+    filter_functions = {"heavier_than": heavier_than, "now": now}  # noqa: RUF012 - as users write it
 
     @action(detail=True, methods=["post"])
     async def move(self, pk: int, schema_in: Move) -> Parcel:
@@ -156,6 +170,12 @@ class ParcelResource(ModelResource):
         """Return the parcels of the highest priority."""
         parcels = await Parcel.aio.filter()
         return sorted(parcels, key=lambda parcel: (-parcel.priority, parcel.id))[:count]
+
+    @action()
+    async def urgent(self, schema_in: ListRequest) -> Page[Parcel]:
+        """Return the parcels of a high priority, the least urgent first."""
+        query: Page[Parcel] = Parcel.aio.query().filter(Parcel.priority > 1).order_by("priority")
+        return query
 
     @action()
     async def census(self, priority: int | None = None) -> int:

@@ -234,6 +234,115 @@ class TestList:
         assert list(fields_of(error)) == [field]
 
 
+class TestFilter:
+    @pytest.mark.parametrize(
+        ("condition", "expected"),
+        [
+            ("priority > 1", "bc"),
+            ("priority = 1 OR priority = 3", "ac"),
+            ("priority >= 1 AND size = large OR note:*", "ab"),
+            ("priority >= 1 size = large", "b"),
+            ("NOT note = Fragile", "bc"),
+            ("note != Fragile", ""),
+            ("-size:small", "b"),
+            ("note:RAGI", "a"),
+            ("note = Frag*", "a"),
+            ("note = null", "bc"),
+            ("weight = (1.5 OR 2.25)", "bc"),
+            ("weight < -1", ""),
+            ("shipped_at >= 2026-01-31T08:00:00+01:00", "c"),
+            ('shipped_at < "2026-01-31T07:00:00Z"', ""),
+            ("is_active = true AND NOT (priority = 2)", "ac"),
+            ("fragile", "a"),
+            ("heavier_than(2) priority:3", "c"),
+            ("created_time <= now()", "abc"),
+        ],
+    )
+    def test_it_chooses(
+        self, client: ServiceClient, label: str, condition: str, expected: str
+    ) -> None:
+        create(client, label=f"{label}-a", priority=1, note="Fragile")
+        create(client, label=f"{label}-b", priority=2, size="large", weight="1.5")
+        shipped = {"weight": "2.25", "shipped_at": "2026-01-31T07:00:00Z"}
+        create(client, label=f"{label}-c", priority=3, **shipped)
+        page = value(
+            client.call(
+                "parcels.list",
+                {"filter": f"({condition}) label = {label}-*", "with_total": True},
+            )
+        )
+        assert "".join(item["label"][-1] for item in page["items"]) == expected
+        assert page["total"] == len(expected)
+
+    def test_pages_and_declared_filters_go_with_it(self, client: ServiceClient, label: str) -> None:
+        ids = [create(client, label=f"{label}-{n}", priority=n % 3)["id"] for n in range(9)]
+        arguments: dict[str, Any] = {
+            "label__istartswith": label,
+            "filter": "priority != 1",
+            "order_by": "priority desc",
+            "page_size": 4,
+        }
+        first = value(client.call("parcels.list", arguments))
+        token = first["next_page_token"]
+        second = value(client.call("parcels.list", {**arguments, "page_token": token}))
+        found = [item["id"] for page in (first, second) for item in page["items"]]
+        assert found == [ids[n] for n in (2, 5, 8, 0, 3, 6)]
+        for other in ("priority != 2", ""):
+            error = refused(
+                client, "parcels.list", **{**arguments, "page_token": token, "filter": other}
+            )
+            assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, "PAGE_TOKEN_MISMATCH")
+
+    @pytest.mark.parametrize(
+        ("condition", "text"),
+        [
+            ('priority = "x"', "column 12: 'x' is not a number"),
+            (
+                "lable = 3",
+                "column 1: there is no field 'lable' to filter by; did you mean 'label'",
+            ),
+            ("priority = 1 AND (", "column 19: the filter ends where"),
+            ("size = medium", "column 8: 'medium' is none of its values"),
+            ("size > small", "column 6: 'size' has no order"),
+            ("note.text = a", "column 1: 'note' is no relation"),
+            ("gone(1)", "column 1: there is no function 'gone'"),
+            ("heavier_than(x)", "column 14: x is not a number"),
+            ("priority = 1; DROP TABLE behaviour_parcels", "column 12: 1; is not a number"),
+            ("(" * 500, "column 33: at most 32 parentheses"),
+            ("a " * 400, "column 1: more than 100 terms"),
+        ],
+    )
+    def test_what_is_wrong_is_told_with_its_column(
+        self, client: ServiceClient, condition: str, text: str
+    ) -> None:
+        error = refused(client, "parcels.list", filter=condition)
+        assert (error.code, error.http_status) == (Code.INVALID_ARGUMENT, 422)
+        assert fields_of(error) == {"filter": "INVALID_FILTER"}
+        assert error.field_errors[0].description.startswith(text)
+
+    def test_its_length_is_bounded(self, client: ServiceClient) -> None:
+        error = refused(client, "parcels.list", filter="a" * 1001)
+        assert fields_of(error) == {"filter": "STRING_TOO_LONG"}
+
+    def test_what_nobody_sees_is_not_there(self, client: ServiceClient) -> None:
+        error = refused(client, "parcels.list", filter="secret = 1")
+        assert "there is no field 'secret'" in error.field_errors[0].description
+
+    def test_a_query_that_an_action_returns_is_filtered(
+        self, client: ServiceClient, label: str
+    ) -> None:
+        for n in range(4):
+            create(client, label=f"{label}-{n}", priority=n)
+        arguments: dict[str, Any] = {
+            "filter": f"label = {label}-* priority > 0",
+            "page_size": 1,
+            "with_total": True,
+        }
+        page = value(client.call("parcels.urgent", arguments))
+        assert [item["priority"] for item in page["items"]] == [2]
+        assert page["total"] == 2
+
+
 class TestCustomActions:
     def test_an_action_on_one_item(self, client: ServiceClient, label: str) -> None:
         created = create(client, label=label)

@@ -23,6 +23,7 @@ from bali.resources import (
     Pipeline,
     Resource,
 )
+from bali.resources.filter import matches
 
 
 class Item(BaseModel):
@@ -56,13 +57,17 @@ class MemoryStore:
             raise ConfigurationError(f"{where}: {unknown[0]!r} is no filter")
         return {name: self.filters[name] for name in declared}
 
+    def filterable(self) -> Mapping[str, Any]:
+        return {name: info.annotation for name, info in self._schema.model_fields.items()}
+
     def unit(self) -> AbstractAsyncContextManager[Any]:
         return MemoryUnit(self)
 
     async def list(self, query: ListQuery) -> Page[Any]:
         self.queries.append(query)
-        rows = list(self.rows.values())[query.skip :][: query.page_size]
-        return Page(items=rows, total=len(self.rows) if query.with_total else None)
+        rows = [row for row in self.rows.values() if matches(query.condition, row)]
+        page = rows[query.skip :][: query.page_size]
+        return Page(items=page, total=len(rows) if query.with_total else None)
 
     async def get(self, key: Any) -> Any:
         if key not in self.rows:

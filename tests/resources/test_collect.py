@@ -116,7 +116,7 @@ def binding(spec: ActionSpec) -> tuple[Any, ...]:
             "list",
             "ListItems",
             ("GET", "/items", None, 200),
-            ["page_size", "page_token", "skip", "order_by", "with_total", "name"],
+            ["page_size", "page_token", "skip", "order_by", "with_total", "filter", "name"],
             ["items", "next_page_token", "total"],
             Wrap.PAGE,
         ),

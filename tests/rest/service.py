@@ -36,6 +36,7 @@ from bali.resources import (
     ResourceSpec,
     action,
 )
+from bali.resources.filter import matches
 from bali.rest import build_openapi, install_docs, install_errors, install_probes, resource_router
 
 
@@ -81,13 +82,16 @@ class ParcelStore:
     def filter_types(self, declared: Sequence[str], *, where: str) -> Mapping[str, Any]:
         return {name: list[int] if name.endswith("__in") else str for name in declared}
 
+    def filterable(self) -> Mapping[str, Any]:
+        return {name: info.annotation for name, info in ParcelSchema.model_fields.items()}
+
     def unit(self) -> AbstractAsyncContextManager[Any]:
         return nullcontext()
 
     async def list(self, query: ListQuery) -> Page[Any]:
         if query.page_token:
             raise InvalidArgument("The page token is not one of this service", reason="BAD_TOKEN")
-        rows = list(self.rows.values())
+        rows = [row for row in self.rows.values() if matches(query.condition, row)]
         if "label" in query.filters:
             rows = [row for row in rows if row.label == query.filters["label"]]
         if "id__in" in query.filters:

@@ -17,7 +17,7 @@ from bali.concurrency import run_blocking
 from bali.database.columns import columns_of
 from bali.database.filters import get_filters_expr
 from bali.database.ordering import order_by_clauses, ordering_of
-from bali.errors import NotFound
+from bali.errors import FieldError, NotFound, ValidationFailed
 from bali.resources import ListQuery, Page
 
 __all__ = ["AsyncQuery", "SyncQuery", "key_columns", "select_of"]
@@ -92,12 +92,15 @@ class _Steps(Generic[M]):
     async def read_page(self, query: ListQuery) -> Page[M]:
         """Return the page of it that a caller asks for; see `bali.resources.Listing`.
 
-        The caller's ordering counts before that of the query. A query with a limit of its own is
-        one page. Raises `TypeError` for a query that is ordered by expressions, which no page token
-        can hold.
+        The caller's ordering counts before that of the query, the caller's filter beside its
+        conditions. A query with a limit of its own is one page, and cannot be filtered further:
+        that is `ValidationFailed`. Raises `TypeError` for a query that is ordered by expressions,
+        which no page token can hold.
         """
         statement = self.statement
         if statement._limit_clause is not None or statement._offset_clause is not None:  # noqa: SLF001 - there is no public way to see it
+            if query.condition is not None:
+                raise _unfiltered()
             items = await self._all()
             return Page(items=items, total=len(items) if query.with_total else None)
         if self._order is None and not query.order_by:
@@ -148,6 +151,12 @@ class _Steps(Generic[M]):
         statement = self.statement.with_only_columns(*key_columns(self._model)).limit(1)
         found = await self._database.run(lambda session: session.execute(statement))
         return found.first() is not None
+
+
+def _unfiltered() -> ValidationFailed:
+    text = "this list is cut off before it could be filtered; call it without a filter"
+    error = FieldError(field="filter", reason="INVALID_FILTER", description=text)
+    return ValidationFailed(field_errors=[error])
 
 
 def _order_text(model: type[Any], term: Any) -> str | None:

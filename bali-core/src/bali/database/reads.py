@@ -16,6 +16,7 @@ from sqlalchemy import Integer, Select, bindparam, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from bali.database.aip_filter import filter_condition
 from bali.database.columns import columns_of
 from bali.database.failures import mapped_errors
 from bali.database.filters import get_filters_expr
@@ -73,6 +74,8 @@ class ReadPlan:
         terms, statement = self._list(query.order_by)
         if query.filters:
             statement = statement.where(*get_filters_expr(self._model, **query.filters))
+        if query.condition is not None:
+            statement = statement.where(*filter_condition(self._model, query.condition))
         limits = {"limit": query.page_size + 1, "offset": query.skip}
         rows = await self._rows(statement, limits)
         token = ""
@@ -80,7 +83,7 @@ class ReadPlan:
         if len(rows) > query.page_size:
             last = _Row(dict(zip(self._names, rows[query.page_size - 1], strict=True)))
             secret = self._database.page_token_secret
-            token = encode_token(terms, last, self._store.key_name, query.filters, secret)
+            token = encode_token(terms, last, self._store.key_name, query.arguments, secret)
         return Page(items=items, next_page_token=token)
 
     def serves(self, query: ListQuery) -> bool:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bali.database.aip_filter import filter_condition, filterable
 from bali.database.columns import integer_range, python_type
 from bali.database.filters import filter_types, get_filters_expr
 from bali.database.managers import load_what_the_database_set, store_object
@@ -70,6 +71,10 @@ class ModelStore:
         """Return the annotation of each declared filter."""
         return filter_types(self.model, declared, where=where)
 
+    def filterable(self) -> Mapping[str, Any]:
+        """Return the annotation of each column, as the filter of a list may compare it."""
+        return filterable(self.model)
+
     def unit(self) -> Unit:
         """Open a unit of work on the model's database."""
         unit: Unit = self.database.unit()
@@ -90,14 +95,19 @@ class ModelStore:
     ) -> Page[Any]:
         """Return one page of the items that a `select` chooses, whatever the query's filters are.
 
-        `total` counts them; without it the `select` itself is counted.
+        `total` counts them; without it the `select` itself is counted. The query's condition is
+        added to both.
         """
+        conditions = filter_condition(self.model, query.condition)
+        chosen = chosen.where(*conditions)
         terms = ordering_of(self.model, query.order_by, query.sortable)
         backend = self.database.backend
         statement = chosen.order_by(*order_by_clauses(terms, backend))
         statement = statement.limit(query.page_size + 1).offset(query.skip or None)
         if total is None:
             total = select(func.count()).select_from(chosen.subquery())
+        else:
+            total = total.where(*conditions)
 
         async def work(session: AsyncSession) -> tuple[list[Any], int | None]:
             page = statement
@@ -112,7 +122,7 @@ class ModelStore:
         if len(items) > query.page_size:
             del items[query.page_size :]
             secret = self.database.page_token_secret
-            token = encode_token(terms, items[-1], self.key_name, query.filters, secret)
+            token = encode_token(terms, items[-1], self.key_name, query.arguments, secret)
         return Page(items=items, next_page_token=token, total=count)
 
     async def get(self, key: Any) -> Any:
@@ -154,7 +164,7 @@ class ModelStore:
     ) -> tuple[Any, ...]:
         """Return the sort values of the row that the page begins after."""
         secret = self.database.page_token_secret
-        place = decode_token(query.page_token, terms, self.key_name, query.filters, secret)
+        place = decode_token(query.page_token, terms, self.key_name, query.arguments, secret)
         if place.values is not None:
             return place.values
         columns = (term.attribute for term in terms)

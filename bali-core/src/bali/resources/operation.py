@@ -16,6 +16,7 @@ from pydantic import Field as PydanticField
 
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, place_of
+from bali.resources.filterable import filterable_fields
 from bali.resources.messages import is_model, list_request, page_response, response, without_none
 from bali.resources.naming import camel, kebab
 from bali.resources.permissions import permissions_of
@@ -238,9 +239,27 @@ class _ActionReader:
             page_size=resource.page_size,
             where=owner.place,
         )
-        if owner.schema is not None:
-            model.sortable_names = frozenset(owner.schema.model_fields)
+        return self._restricted(model)
+
+    def _restricted(self, base: type[ListRequest]) -> type[ListRequest]:
+        """Let a list be sorted and filtered by what its caller sees, and by nothing else."""
+        owner, schema = self.owner, self._listed()
+        model: type[ListRequest] = type(
+            base.__name__, (base,), {"__module__": base.__module__, "__doc__": base.__doc__}
+        )
+        if schema is not None:
+            model.sortable_names = frozenset(schema.model_fields)
+        model.filter_fields = filterable_fields(
+            owner.resource, schema, owner.store, describer=owner.describer, where=owner.place
+        )
         return model
+
+    def _listed(self) -> type[BaseModel] | None:
+        """Return the schema of the items that a caller sees."""
+        returns = self._with_schemas(self.signature.returns)
+        arguments = get_args(returns)
+        item = arguments[0] if get_origin(returns) in (Page, list) else None
+        return item if is_model(item) else self.owner.schema
 
     def _body(self) -> tuple[type[BaseModel] | None, str | None]:
         argument = self.signature.body
@@ -252,6 +271,8 @@ class _ActionReader:
             return self._input(model), self.owner.singular
         if not is_open:
             model = self._model_of(argument)
+            if issubclass(model, ListRequest):
+                model = self._restricted(model)
             if output_only_names(model):
                 return self._input(model, is_partial=False), None
             return model, None

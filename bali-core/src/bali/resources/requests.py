@@ -6,9 +6,20 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
+from bali.errors import FieldError, ValidationFailed
+from bali.resources.filter import Condition, FilterError, FilterFields, condition_of, matches
 from bali.resources.store import ListQuery
 from bali.schemas import Scalar, ScalarKind
 
@@ -54,7 +65,7 @@ FieldMask = Annotated[list[str], BeforeValidator(_split), Scalar(ScalarKind.FIEL
 
 
 class ListRequest(BaseModel):
-    """What a list call may say (AIP-132, AIP-158).
+    """What a list call may say (AIP-132, AIP-158, AIP-160).
 
     `limit`, `offset` and `ordering` are accepted for `page_size`, `skip` and `order_by`. Declared
     filters are fields of their own in the request, and together are `filters` here.
@@ -65,6 +76,8 @@ class ListRequest(BaseModel):
     default_page_size: ClassVar[int] = DEFAULT_PAGE_SIZE
     #: The fields that a caller sees and may sort by; None for every column.
     sortable_names: ClassVar[frozenset[str] | None] = None
+    #: What `filter` may name; None for a list without a resource, which takes none.
+    filter_fields: ClassVar[FilterFields | None] = None
     #: Declared filter -> the attribute that holds its value.
     filter_attributes: ClassVar[Mapping[str, str]] = {}
 
@@ -86,6 +99,11 @@ class ListRequest(BaseModel):
         description='Fields to sort by, as in "age desc, username".',
     )
     with_total: bool = Field(default=False, description="Count the items on all pages.")
+    filter: str = Field(
+        default="",
+        max_length=MAX_FILTER_LENGTH,
+        description='Which items to return, as in `age >= 18 AND name = "A*"` (AIP-160).',
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -97,6 +115,16 @@ class ListRequest(BaseModel):
             if former in data:
                 data.setdefault(name, data.pop(former))
         return data
+
+    @field_validator("filter")
+    @classmethod
+    def _check_filter(cls, text: str) -> str:
+        try:
+            if cls.filter_fields is not None:
+                condition_of(text, cls.filter_fields)
+        except FilterError as error:
+            raise PydanticCustomError("invalid_filter", "{text}", {"text": str(error)}) from None
+        return text
 
     @property
     def filters(self) -> dict[str, Any]:
@@ -122,6 +150,24 @@ class ListRequest(BaseModel):
         """The fields to sort by."""
         return self.order_by
 
+    @property
+    def condition(self) -> Condition | None:
+        """What `filter` means, None when it is empty.
+
+        Raises `ValidationFailed` when the list takes none.
+        """
+        if not self.filter.strip():
+            return None
+        if self.filter_fields is None:
+            text = "this list takes no filter"
+            error = FieldError(field="filter", reason="INVALID_FILTER", description=text)
+            raise ValidationFailed(field_errors=[error])
+        return condition_of(self.filter, self.filter_fields)
+
+    def matches(self, item: Any) -> bool:
+        """Tell whether an item, an object or a mapping, fits `filter`."""
+        return matches(self.condition, item)
+
     def query(self) -> ListQuery:
         """Return the same as a store takes it."""
         return ListQuery(
@@ -132,6 +178,8 @@ class ListRequest(BaseModel):
             with_total=self.with_total,
             filters=self.filters,
             sortable=self.sortable_names,
+            filter=self.filter,
+            condition=self.condition,
         )
 
 

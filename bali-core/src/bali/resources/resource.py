@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 from abc import ABCMeta
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -79,6 +80,11 @@ class Resource(metaclass=ResourceType):
     #: Filters of list: "username", "age__gte". A mapping names some too, `{"username": str}`; their
     #: types are those of the columns.
     filters: ClassVar[Sequence[str | Mapping[str, Any]]] = ()
+    #: The fields that `filter` of a list may name (AIP-160), as callers write them; all that a
+    #: caller sees when absent.
+    filter_fields: ClassVar[Sequence[str] | None] = None
+    #: Functions that `filter` may call: of their arguments, a condition or a value to compare with.
+    filter_functions: ClassVar[Mapping[str, Callable[..., Any]]] = MappingProxyType({})
     #: Rules that every call must satisfy, on every protocol.
     permission_classes: ClassVar[Sequence[PermissionLike]] = ()
     #: Which of the standard actions are offered; all when absent.

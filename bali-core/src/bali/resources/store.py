@@ -9,6 +9,8 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
+from bali.resources.filter import Condition
+
 __all__ = ["ListQuery", "Listing", "Page", "ReadPlan", "Store", "Stored", "UnitFactory"]
 
 T = TypeVar("T")
@@ -33,9 +35,9 @@ class ListQuery:
 
     `page_size` items after `page_token` ("" for the start), of which `skip` are passed over first;
     sorted by `order_by` ("age desc, username"; "" for the key); `filters` maps declared filters
-    ("age__gte") to values; `with_total` asks for the number of all items. `sortable` are the names
-    that `order_by` may have, None for every column: what a caller does not see must not be learnt
-    from an ordering either.
+    ("age__gte") to values; `condition` is what `filter`, the caller's text, means; `with_total`
+    asks for the number of all items. `sortable` are the names that `order_by` may have, None for
+    every column: what a caller does not see must not be learnt from an ordering either.
     """
 
     page_size: int
@@ -45,6 +47,15 @@ class ListQuery:
     with_total: bool = False
     filters: Mapping[str, Any] = field(default_factory=dict)
     sortable: frozenset[str] | None = None
+    filter: str = ""
+    condition: Condition | None = None
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What chooses items, by name: a page token holds only for the same."""
+        if self.condition is None:
+            return self.filters
+        return {**self.filters, "filter": self.filter}
 
 
 #: Opens one unit of work: commits when its block succeeds, rolls back otherwise.
@@ -97,6 +108,12 @@ class Store(Protocol):
         """Return the annotation of each declared filter, such as `{"age__gte": int}`.
 
         Raises `ConfigurationError`, beginning with `where`, for an unknown field or operator.
+        """
+
+    def filterable(self) -> Mapping[str, Any]:
+        """Return the annotation of each attribute that `ListQuery.condition` may compare.
+
+        Any stands for values that no filter can hold: it may only ask whether there is one.
         """
 
     def unit(self) -> AbstractAsyncContextManager[Any]:

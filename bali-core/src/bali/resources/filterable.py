@@ -1,0 +1,65 @@
+"""Which fields the filters of a list may name: those that its caller sees, or fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from bali.errors import ConfigurationError
+from bali.resources.filter import FilterFields, filter_fields
+from bali.resources.filter.literals import near
+from bali.resources.store import Store
+from bali.schemas import Describer
+
+__all__ = ["filterable_fields"]
+
+
+def filterable_fields(
+    resource: type[Any],
+    schema: type[BaseModel] | None,
+    store: Store | None,
+    *,
+    describer: Describer,
+    where: str,
+) -> FilterFields:
+    """Return what the filters of a list of `schema` may name, with the types of the values.
+
+    In a store these are its own; a field that it does not hold cannot be filtered by. Raises
+    `ConfigurationError`, beginning with `where`, for a name in the resource's `filter_fields` that
+    there is not, and for a function that no filter can call.
+    """
+    known = _annotations(schema, store)
+    declared: Any = resource.filter_fields
+    if declared is not None:
+        if isinstance(declared, str) or not isinstance(declared, Iterable):
+            raise ConfigurationError(f"{where}: filter_fields is {declared!r}; write a list")
+        names = list(declared)
+        for name in names:
+            if name not in known:
+                raise ConfigurationError(
+                    f"{where}: filter_fields: there is no field {name!r} that a caller sees and "
+                    f"that can be filtered by; {near(str(name), known)}"
+                )
+        known = {name: known[name] for name in names}
+    return filter_fields(known, resource.filter_functions, describer=describer, where=where)
+
+
+def _annotations(
+    schema: type[BaseModel] | None, store: Store | None
+) -> Mapping[str, tuple[str, Any]]:
+    """Return attribute and annotation of each field by the name that callers use."""
+    if schema is None:
+        return {}
+    found: dict[str, tuple[str, Any]] = {
+        info.alias or name: (name, info.annotation)
+        for name, info in schema.model_fields.items()
+        if not info.exclude
+    }
+    if store is None:
+        for name, computed in schema.model_computed_fields.items():
+            found[computed.alias or name] = (name, computed.return_type)
+        return found
+    held = store.filterable()
+    return {wire: (name, held[name]) for wire, (name, _) in found.items() if name in held}
