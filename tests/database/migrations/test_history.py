@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import logging
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -250,3 +251,14 @@ async def _execute(database: Database, statements: list[str]) -> None:
     async with database.engine.begin() as connection:
         for statement in statements:
             await connection.exec_driver_sql(statement)
+
+
+def test_more_steps_than_there_are_is_told_in_our_words(catalog: Migrations) -> None:
+    with pytest.raises(ConfigurationError, match="no 9 revisions to go that way"):
+        catalog.downgrade("-9")
+    with pytest.raises(ConfigurationError, match="no 9 revisions to go that way"):
+        catalog.upgrade("+9")
+
+
+def test_alembic_does_not_tell_of_its_own_parts() -> None:
+    assert not logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.INFO)

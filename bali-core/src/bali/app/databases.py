@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from bali.app.old_tables import warn_of_old_tables
 from bali.database import Database
 from bali.errors import BaliError, ConfigurationError
 from bali.resources.naming import snake
@@ -45,9 +46,10 @@ def configure_databases(app: Bali) -> None:
 async def prepare_databases(app: Bali) -> None:
     """See to it that the tables are there when the service starts.
 
-    `TEST`, and `DEV` until there is a first revision: missing tables are made. `DEV` after that:
-    revisions that were not applied are named in the log. Elsewhere such a revision is a
-    `ConfigurationError`, and no migrations at all are a warning.
+    `TEST`, and `DEV` until there is a first revision: missing tables are made, and in `DEV` those
+    that are older than their models are named in the log. `DEV` after that: revisions that were not
+    applied are named in the log. Elsewhere such a revision is a `ConfigurationError`, and no
+    migrations at all are a warning.
     """
     configure_databases(app)
     stage = app.configuration.stage
@@ -58,6 +60,8 @@ async def prepare_databases(app: Bali) -> None:
         has_revisions = found is not None and any(found.glob("versions/*.py"))
         if stage is Stage.TEST or (stage is Stage.DEV and not has_revisions):
             await _create_tables(database)
+            if stage is Stage.DEV:
+                await warn_of_old_tables(database)
         elif found is not None and has_revisions:
             await _check_revisions(app, name, database, found)
         elif database.metadata.tables:

@@ -177,6 +177,9 @@ def _reason(error: BaseException) -> str:
 def _in_our_words(message: str) -> str:
     if message.startswith("Target database is not up to date"):
         return "the database is behind the revisions; run `bali db upgrade` first"
+    if message.startswith("Relative revision "):
+        step = message.split()[2]
+        return f"there are no {step.lstrip('+-')} revisions to go that way; see `bali db history`"
     if "locate revision identified by" in message:
         name = message.rpartition("by ")[2].strip("'")
         return f"there is no revision {name!r}; `bali db history` lists them"
