@@ -114,6 +114,13 @@ def test_a_filter_has_at_most_a_thousand_items(client: Any) -> None:
     assert refused_fields(client, {"label__in": ["x" * 1001]}) == ["label__in[0]"]
 
 
+def test_the_language_of_filters_is_bounded(client: Any) -> None:
+    for condition in ("x" * 1000, "(" * 32 + "a" + ")" * 32, " ".join("a" * 100)):
+        assert client.call("grains.list", {"filter": condition, "page_size": 1}) is not None
+    for condition in ("x" * 1001, "(" * 33 + "a" + ")" * 33, " ".join("a" * 101), "(" * 1000):
+        assert refused_fields(client, {"filter": condition}) == ["filter"]
+
+
 def test_an_ordering_is_bounded(client: Any) -> None:
     assert refused_fields(client, {"order_by": "," * 1001}) == ["order_by"]
     assert refused_fields(client, {"order_by": "id,label" + ",id" * 20}) == ["order_by"]

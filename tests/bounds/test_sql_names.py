@@ -143,6 +143,7 @@ noise = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 texts = st.builds(
     lambda before, attack, after: f"{before}{MARK}{attack}{after}", noise, attacks | noise, noise
 )
+FORMS = ["{}", "{} = 1", "label = {}", "label != {}*", "note:{}", "-{}", "rank > {}", "f({})"]
 QUIET = settings(
     max_examples=60,
     deadline=None,
@@ -189,6 +190,21 @@ def test_values_to_filter_by_are_bound(
         assert (code is Code.OK) == (name != "rank__gte")
         assert statements.holding(MARK) == []
         assert bool(statements.seen) == (code is Code.OK)
+
+
+@QUIET
+@given(value=texts, form=st.sampled_from(FORMS))
+def test_the_language_of_filters_never_reaches_the_database(
+    clients: list[Any], statements: Statements, value: str, form: str
+) -> None:
+    escaped = "".join(f"\\{char}" if char in '\\"' else char for char in value)
+    for condition in (form.format(value), form.format(f'"{escaped}"')):
+        for client in clients:
+            statements.seen.clear()
+            code = call(client, "words.list", {"filter": condition})
+            assert code in (Code.OK, Code.INVALID_ARGUMENT)
+            assert statements.holding(MARK) == []
+            assert bool(statements.seen) == (code is Code.OK)
 
 
 @QUIET

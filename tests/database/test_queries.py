@@ -10,6 +10,7 @@ from bali.concurrency import run_in_thread
 from bali.database import AsyncQuery, Database, SyncQuery
 from bali.errors import NotFound, ValidationFailed
 from bali.resources import ListQuery
+from bali.resources.filter import Comparison, Operator, Presence
 from tests.database.catalog import Author, Book
 
 
@@ -113,6 +114,19 @@ async def test_a_query_with_a_limit_of_its_own_is_one_page(people: Database) -> 
     page = await query.read_page(ListQuery(page_size=1, with_total=True))
     assert [item.name for item in page.items] == ["Ann", "Bob"]
     assert (page.next_page_token, page.total) == ("", 2)
+    condition = Presence(attribute="name")
+    with pytest.raises(ValidationFailed) as caught:
+        await query.read_page(ListQuery(page_size=1, filter="name:*", condition=condition))
+    assert [item.field for item in caught.value.field_errors] == ["filter"]
+
+
+async def test_a_query_is_filtered_as_its_caller_wants(people: Database) -> None:
+    query = Author.aio.query(Author.name != "Bob")
+    condition = Comparison(attribute="name", operator=Operator.GT, value="Ann")
+    page = await query.read_page(
+        ListQuery(page_size=1, filter="name > Ann", condition=condition, with_total=True)
+    )
+    assert ([item.name for item in page.items], page.total) == (["Cid"], 1)
 
 
 async def test_no_page_token_holds_an_ordering_by_expressions(people: Database) -> None:
