@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import inspect
+import linecache
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -127,10 +130,36 @@ def place_of(target: Any) -> str:
     if code is not None:
         return f"{name} ({code.co_filename}:{code.co_firstlineno})"
     try:
-        line = inspect.getsourcelines(target)[1]
-        return f"{name} ({inspect.getsourcefile(target)}:{line})"
-    except (OSError, TypeError):
+        file = inspect.getsourcefile(target)
+    except TypeError:
         return name
+    line = _class_lines(file).get(target.__qualname__) if file else None
+    return name if line is None else f"{name} ({file}:{line})"
+
+
+@functools.cache
+def _class_lines(file: str) -> dict[str, int]:
+    """Return the line of each class of a file, by qualified name; none if it cannot be read.
+
+    `inspect.getsourcelines` reads the file anew for every class of it.
+    """
+    found: dict[str, int] = {}
+
+    def look_into(node: ast.AST, prefix: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef):
+                found.setdefault(f"{prefix}{child.name}", child.lineno)
+                look_into(child, f"{prefix}{child.name}.")
+            elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                look_into(child, f"{prefix}{child.name}.<locals>.")
+            else:
+                look_into(child, prefix)
+
+    try:
+        look_into(ast.parse("".join(linecache.getlines(file))), "")
+    except SyntaxError:
+        return {}
+    return found
 
 
 def _checked(options: ActionOptions, function: Any) -> ActionOptions:
