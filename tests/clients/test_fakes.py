@@ -101,3 +101,44 @@ def test_a_fake_refuses_what_the_client_refuses() -> None:
     with pytest.raises(ValueError, match="metadata 'x' has characters"):
         fake.get_user(id=1, metadata={"x": "größe"})
     assert fake.calls == []
+
+
+def test_wrong_answers_are_told_in_words() -> None:
+    fake = module("user.user_fake").FakeUserClient()
+    fake.respond("get_user", NotFound)
+    with pytest.raises(ConfigurationError, match=r"was given <class 'bali\.errors\.NotFound'>"):
+        fake.get_user(id=1)
+
+    async def later(_: Any) -> dict[str, int]:
+        return {"id": 1}
+
+    fake.respond("get_user", later)
+    with pytest.raises(ConfigurationError, match="get_user is not async here"):
+        fake.get_user(id=1)
+    with pytest.raises(ConfigurationError, match=r"has no method 'nope'; it has .*get_user"):
+        fake.calls_of("nope")
+
+
+def test_an_async_fake_takes_async_functions() -> None:
+    async def later(request: Any) -> dict[str, int]:
+        return {"id": request.id}
+
+    with Blocking(module("user.user_fake").AsyncFakeUserClient) as fake:
+        fake.respond("get_user", later)
+        assert fake.get_user(id=7).id == 7
+
+
+@pytest.mark.parametrize("answer", [{"id": 1}, 5, "text"])
+def test_a_stream_is_answered_with_a_list(fake: Any, answer: Any) -> None:
+    fake.respond("watch_users", answer)
+    with pytest.raises(ConfigurationError, match="watch_users is a stream; give respond"):
+        list(fake.watch_users())
+
+
+def test_a_stream_may_break_off(fake: Any) -> None:
+    fake.respond("watch_users", [{"id": 1}, NotFound("gone")])
+    items = fake.watch_users()
+    assert next(items).id == 1
+    with pytest.raises(NotFound, match="gone"):
+        next(items)
+    assert [item.id for item in fake.watch_users(fail_silently=True)] == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -42,26 +43,31 @@ class _Fake:
     def respond(self, method: str, *answers: Any) -> None:
         """Say what a method answers: one answer after the other, the last one again and again.
 
-        An answer is a response (a schema or a mapping of its fields; a list of them for a stream),
-        an error to raise, or a function that takes the request and returns one of these. Raises
+        An answer is a response (a schema or a mapping of its fields; a list of them for a stream,
+        which may end with an error), an error to raise, or a function that takes the request and
+        returns one of these; a coroutine function too where the client is async. Raises
         `ConfigurationError` for a method that the client does not have and when nothing is given.
         """
-        known = self.methods.get(method)
-        if known is None:
-            raise ConfigurationError(
-                f"{type(self).__name__} has no method {method!r}; it has {', '.join(self.methods)}"
-            )
+        known = self._known(method)
         if not answers:
             raise ConfigurationError(f"respond({method!r}) was given no answer")
         self._answers[known.name] = list(answers)
 
     def calls_of(self, method: str) -> list[RecordedCall]:
-        """Return the calls of one method."""
-        known = self.methods[method]
+        """Return the calls of one method; raise `ConfigurationError` for one that is not there."""
+        known = self._known(method)
         return [call for call in self.calls if call.method == known.name]
 
+    def _known(self, method: str) -> Method:
+        known = self.methods.get(method)
+        if known is None:
+            raise ConfigurationError(
+                f"{type(self).__name__} has no method {method!r}; it has {', '.join(self.methods)}"
+            )
+        return known
+
     def _record(self, method: Method, request: Any, call: CallOptions) -> Any:
-        """Note a call and return what it is answered with; raise an answer that is an error."""
+        """Note a call and return what it is answered with, which may be an error to raise."""
         check_call(method, call)
         checked_metadata(call.get("metadata") or {})
         self.calls.append(RecordedCall(method=method.name, request=request, options=call))
@@ -74,8 +80,6 @@ class _Fake:
         answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
         if callable(answer) and not isinstance(answer, type):
             answer = answer(request)
-        if isinstance(answer, BaseException):
-            raise answer
         return answer
 
     def _silenced(self, method: Method, call: CallOptions, error: BaliError) -> Any:
@@ -84,7 +88,14 @@ class _Fake:
         return method.empty_answer()
 
     def _checked(self, method: Method, answer: Any) -> Any:
-        """Return an answer as it would come from the wire."""
+        """Return an answer as it would come from the wire; raise one that is an error."""
+        if isinstance(answer, BaseException):
+            raise answer
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise ConfigurationError(
+                f"{method.name} is not async here; give respond() a plain function"
+            )
         shape = method.response
         if shape is None:
             return None
@@ -93,11 +104,26 @@ class _Fake:
         if not isinstance(answer, shape):
             raise ConfigurationError(
                 f"{method.name} answers with {shape.__name__}, but respond() was given "
-                f"{type(answer).__name__}"
+                f"{answer if isinstance(answer, type) else type(answer).__name__}"
             )
         if isinstance(answer, Schema):
             return method.decode(codec_of(type(answer)).to_message(answer))
         return answer
+
+    def _items(self, method: Method, answer: Any, call: CallOptions) -> Iterator[Any]:
+        """Give the items of a stream up to its error, which a silent call does not raise."""
+        if isinstance(answer, BaseException):
+            answer = [answer]
+        if isinstance(answer, Mapping | Schema | str) or not isinstance(answer, Iterable):
+            raise ConfigurationError(
+                f"{method.name} is a stream; give respond() a list of answers, not "
+                f"{type(answer).__name__}"
+            )
+        try:
+            for item in answer:
+                yield self._checked(method, item)
+        except BaliError as error:
+            self._silenced(method, call, error)
 
     def _request(self, method: Method, request: Any, given: Mapping[str, Any]) -> Any:
         message = method.encode(request, given)
@@ -113,27 +139,29 @@ class FakeClient(_Fake):
     def _unary(
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> Any:
+        return self._answer(method, self._request(method, request, given), call)
+
+    def _answer(self, method: Method, request: Any, call: CallOptions) -> Any:
         try:
-            answer = self._record(method, self._request(method, request, given), call)
+            return self._checked(method, self._record(method, request, call))
         except BaliError as error:
             return self._silenced(method, call, error)
-        return self._checked(method, answer)
 
     def _server_stream(
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> Iterator[Any]:
         answer = self._record(method, self._request(method, request, given), call)
-        return (self._checked(method, item) for item in answer)
+        return self._items(method, answer, call)
 
     def _client_stream(self, method: Method, requests: Iterable[Any], call: CallOptions) -> Any:
         taken = [self._request(method, request, {}) for request in requests]
-        return self._checked(method, self._record(method, taken, call))
+        return self._answer(method, taken, call)
 
     def _both_stream(
         self, method: Method, requests: Iterable[Any], call: CallOptions
     ) -> Iterator[Any]:
         taken = [self._request(method, request, {}) for request in requests]
-        return (self._checked(method, item) for item in self._record(method, taken, call))
+        return self._items(method, self._record(method, taken, call), call)
 
 
 class AsyncFakeClient(_Fake):
@@ -142,30 +170,39 @@ class AsyncFakeClient(_Fake):
     async def _unary(
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> Any:
+        return await self._answer(method, self._request(method, request, given), call)
+
+    async def _answer(self, method: Method, request: Any, call: CallOptions) -> Any:
         try:
-            answer = self._record(method, self._request(method, request, given), call)
+            return self._checked(method, await _settled(self._record(method, request, call)))
         except BaliError as error:
             return self._silenced(method, call, error)
-        return self._checked(method, answer)
 
     async def _server_stream(
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> AsyncIterator[Any]:
-        for item in self._record(method, self._request(method, request, given), call):
-            yield self._checked(method, item)
+        answer = self._record(method, self._request(method, request, given), call)
+        for item in self._items(method, await _settled(answer), call):
+            yield item
 
     async def _client_stream(
         self, method: Method, requests: AsyncIterable[Any] | Iterable[Any], call: CallOptions
     ) -> Any:
         taken = [self._request(method, request, {}) async for request in _each(requests)]
-        return self._checked(method, self._record(method, taken, call))
+        return await self._answer(method, taken, call)
 
     async def _both_stream(
         self, method: Method, requests: AsyncIterable[Any] | Iterable[Any], call: CallOptions
     ) -> AsyncIterator[Any]:
         taken = [self._request(method, request, {}) async for request in _each(requests)]
-        for item in self._record(method, taken, call):
-            yield self._checked(method, item)
+        answer = await _settled(self._record(method, taken, call))
+        for item in self._items(method, answer, call):
+            yield item
+
+
+async def _settled(answer: Any) -> Any:
+    """Return an answer; wait for it when it comes from an async function."""
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 async def _each(items: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
