@@ -213,7 +213,7 @@ def test_outdated_tells_what_is_behind_and_what_breaks(place: Workplace) -> None
     place.edit("user/user.proto", "rpc GetUser(", "rpc FetchUser(")
     broken = place.bali("outdated", "user")
     assert broken.returncode == 1
-    assert "breaks it in 1 places" in broken.stdout
+    assert "breaks it in 1 place\n" in broken.stdout
     assert "GetUser" in broken.stdout
     place.done("update")
     assert "user: up to date" in place.done("outdated").stdout

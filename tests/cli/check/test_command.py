@@ -185,3 +185,10 @@ def test_no_buf_is_told(repos: Repos, user: Path) -> None:
 
 def test_help_has_examples(repos: Repos) -> None:
     assert "bali check --against main" in repos.bali(repos.folder, "check", "--help").stdout
+
+
+def test_a_folder_without_a_service_is_told_alone(repos: Repos, tmp_path: Path) -> None:
+    ran = repos.bali(tmp_path, "check")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "there is no main.py" in ran.stderr
+    assert "finding" not in ran.stderr

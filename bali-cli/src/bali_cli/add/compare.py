@@ -38,7 +38,8 @@ def compare_clients(root: Path, target: Path, names: Sequence[str]) -> bool:
                 continue
             is_behind = True
             breaks = _breaking(target / "intermediates", entry, fetched.folder)
-        verdict = f"breaks it in {len(breaks)} places" if breaks else "nothing breaks it"
+        places = "1 place" if len(breaks) == 1 else f"{len(breaks)} places"
+        verdict = f"breaks it in {places}" if breaks else "nothing breaks it"
         result(f"{name}: {entry.commit[:12]} -> {fetched.commit[:12]}, {verdict}")
         for line in breaks:
             result(f"    {line}")

@@ -35,7 +35,10 @@ def check(
     from bali_cli.console import abort, result
     from bali_cli.project import current_project
 
-    outcome = run_checks(current_project(), against)
+    project = current_project()
+    if not project.main.is_file() and not project.proto_files():
+        project.load_app()  # says that this is no folder of a service
+    outcome = run_checks(project, against)
     result(report(outcome.groups))
     if outcome.problems or outcome.is_incomplete:
         plural = "finding" if outcome.problems == 1 else "findings"
