@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\nuser.proto\x12\x04user\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x01\n\x04User\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x30\n\x0c\x63reated_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cupdated_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\tis_active\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12\x11\n\x04name\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x06 \x01(\tH\x03\x88\x01\x01\x42\x05\n\x03_idB\x0c\n\n_is_activeB\x07\n\x05_nameB\x0e\n\x0c_description\"\x8a\x02\n\x10ListUsersRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\npage_token\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x11\n\x04skip\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x15\n\x08order_by\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x17\n\nwith_total\x18\x05 \x01(\x08H\x04\x88\x01\x01\x12\x11\n\x04name\x18\x06 \x01(\tH\x05\x88\x01\x01\x12\x16\n\tis_active\x18\x07 \x01(\x08H\x06\x88\x01\x01\x42\x0c\n\n_page_sizeB\r\n\x0b_page_tokenB\x07\n\x05_skipB\x0b\n\t_order_byB\r\n\x0b_with_totalB\x07\n\x05_nameB\x0c\n\n_is_active\"e\n\x11ListUsersResponse\x12\x19\n\x05items\x18\x01 \x03(\x0b\x32\n.user.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total\"(\n\x0eGetUserRequest\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x42\x05\n\x03_id\"-\n\x11\x43reateUserRequest\x12\x18\n\x04user\x18\x01 \x01(\x0b\x32\n.user.User\"v\n\x11UpdateUserRequest\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x04user\x18\x02 \x01(\x0b\x32\n.user.User\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x05\n\x03_id\"+\n\x11\x44\x65leteUserRequest\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x42\x05\n\x03_id\"O\n\x15\x44\x65\x61\x63tivateUserRequest\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06reason\x18\x02 \x01(\tH\x01\x88\x01\x01\x42\x05\n\x03_idB\t\n\x07_reason2\xd8\x02\n\x0bUserService\x12<\n\tListUsers\x12\x16.user.ListUsersRequest\x1a\x17.user.ListUsersResponse\x12+\n\x07GetUser\x12\x14.user.GetUserRequest\x1a\n.user.User\x12\x31\n\nCreateUser\x12\x17.user.CreateUserRequest\x1a\n.user.User\x12\x31\n\nUpdateUser\x12\x17.user.UpdateUserRequest\x1a\n.user.User\x12=\n\nDeleteUser\x12\x17.user.DeleteUserRequest\x1a\x16.google.protobuf.Empty\x12\x39\n\x0e\x44\x65\x61\x63tivateUser\x12\x1b.user.DeactivateUserRequest\x1a\n.user.Userb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\nuser.proto\x12\x04user\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x01\n\x04User\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x30\n\x0c\x63reated_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cupdated_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\tis_active\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12\x11\n\x04name\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x06 \x01(\tH\x03\x88\x01\x01\x42\x05\n\x03_idB\x0c\n\n_is_activeB\x07\n\x05_nameB\x0e\n\x0c_description\"\xaa\x02\n\x10ListUsersRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\npage_token\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x11\n\x04skip\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x15\n\x08order_by\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x17\n\nwith_total\x18\x05 \x01(\x08H\x04\x88\x01\x01\x12\x13\n\x06\x66ilter\x18\x06 \x01(\tH\x05\x88\x01\x01\x12\x11\n\x04name\x18\x07 \x01(\tH\x06\x88\x01\x01\x12\x16\n\tis_active\x18\x08 \x01(\x08H\x07\x88\x01\x01\x42\x0c\n\n_page_sizeB\r\n\x0b_page_tokenB\x07\n\x05_skipB\x0b\n\t_order_byB\r\n\x0b_with_totalB\t\n\x07_filterB\x07\n\x05_nameB\x0c\n\n_is_active\"e\n\x11ListUsersResponse\x12\x19\n\x05items\x18\x01 \x03(\x0b\x32\n.user.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total\"(\n\x0eGetUserRequest\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x42\x05\n\x03_id\"-\n\x11\x43reateUserRequest\x12\x18\n\x04user\x18\x01 \x01(\x0b\x32\n.user.User\"v\n\x11UpdateUserRequest\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x04user\x18\x02 \x01(\x0b\x32\n.user.User\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x05\n\x03_id\"+\n\x11\x44\x65leteUserRequest\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x42\x05\n\x03_id\"O\n\x15\x44\x65\x61\x63tivateUserRequest\x12\x0f\n\x02id\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x06reason\x18\x02 \x01(\tH\x01\x88\x01\x01\x42\x05\n\x03_idB\t\n\x07_reason2\xd8\x02\n\x0bUserService\x12<\n\tListUsers\x12\x16.user.ListUsersRequest\x1a\x17.user.ListUsersResponse\x12+\n\x07GetUser\x12\x14.user.GetUserRequest\x1a\n.user.User\x12\x31\n\nCreateUser\x12\x17.user.CreateUserRequest\x1a\n.user.User\x12\x31\n\nUpdateUser\x12\x17.user.UpdateUserRequest\x1a\n.user.User\x12=\n\nDeleteUser\x12\x17.user.DeleteUserRequest\x1a\x16.google.protobuf.Empty\x12\x39\n\x0e\x44\x65\x61\x63tivateUser\x12\x1b.user.DeactivateUserRequest\x1a\n.user.Userb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,19 +37,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USER']._serialized_start=117
   _globals['_USER']._serialized_end=355
   _globals['_LISTUSERSREQUEST']._serialized_start=358
-  _globals['_LISTUSERSREQUEST']._serialized_end=624
-  _globals['_LISTUSERSRESPONSE']._serialized_start=626
-  _globals['_LISTUSERSRESPONSE']._serialized_end=727
-  _globals['_GETUSERREQUEST']._serialized_start=729
-  _globals['_GETUSERREQUEST']._serialized_end=769
-  _globals['_CREATEUSERREQUEST']._serialized_start=771
-  _globals['_CREATEUSERREQUEST']._serialized_end=816
-  _globals['_UPDATEUSERREQUEST']._serialized_start=818
-  _globals['_UPDATEUSERREQUEST']._serialized_end=936
-  _globals['_DELETEUSERREQUEST']._serialized_start=938
-  _globals['_DELETEUSERREQUEST']._serialized_end=981
-  _globals['_DEACTIVATEUSERREQUEST']._serialized_start=983
-  _globals['_DEACTIVATEUSERREQUEST']._serialized_end=1062
-  _globals['_USERSERVICE']._serialized_start=1065
-  _globals['_USERSERVICE']._serialized_end=1409
+  _globals['_LISTUSERSREQUEST']._serialized_end=656
+  _globals['_LISTUSERSRESPONSE']._serialized_start=658
+  _globals['_LISTUSERSRESPONSE']._serialized_end=759
+  _globals['_GETUSERREQUEST']._serialized_start=761
+  _globals['_GETUSERREQUEST']._serialized_end=801
+  _globals['_CREATEUSERREQUEST']._serialized_start=803
+  _globals['_CREATEUSERREQUEST']._serialized_end=848
+  _globals['_UPDATEUSERREQUEST']._serialized_start=850
+  _globals['_UPDATEUSERREQUEST']._serialized_end=968
+  _globals['_DELETEUSERREQUEST']._serialized_start=970
+  _globals['_DELETEUSERREQUEST']._serialized_end=1013
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_start=1015
+  _globals['_DEACTIVATEUSERREQUEST']._serialized_end=1094
+  _globals['_USERSERVICE']._serialized_start=1097
+  _globals['_USERSERVICE']._serialized_end=1441
 # @@protoc_insertion_point(module_scope)

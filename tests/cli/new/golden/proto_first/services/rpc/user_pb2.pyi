@@ -80,6 +80,7 @@ class ListUsersRequest(_message.Message):
     SKIP_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
     WITH_TOTAL_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     IS_ACTIVE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
@@ -92,6 +93,8 @@ class ListUsersRequest(_message.Message):
     """Fields to sort by, as in "created_time desc, name"."""
     with_total: _builtins.bool
     """Count what is on all pages."""
+    filter: _builtins.str
+    """Which to return, as in "name = 'A*' AND is_active = true" (AIP-160)."""
     name: _builtins.str
     is_active: _builtins.bool
     def __init__(
@@ -102,13 +105,16 @@ class ListUsersRequest(_message.Message):
         skip: _builtins.int | None = ...,
         order_by: _builtins.str | None = ...,
         with_total: _builtins.bool | None = ...,
+        filter: _builtins.str | None = ...,
         name: _builtins.str | None = ...,
         is_active: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "_name", b"_name", "_order_by", b"_order_by", "_page_size", b"_page_size", "_page_token", b"_page_token", "_skip", b"_skip", "_with_total", b"_with_total", "is_active", b"is_active", "name", b"name", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip", "with_total", b"with_total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_is_active", b"_is_active", "_name", b"_name", "_order_by", b"_order_by", "_page_size", b"_page_size", "_page_token", b"_page_token", "_skip", b"_skip", "_with_total", b"_with_total", "filter", b"filter", "is_active", b"is_active", "name", b"name", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip", "with_total", b"with_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_active", b"_is_active", "_name", b"_name", "_order_by", b"_order_by", "_page_size", b"_page_size", "_page_token", b"_page_token", "_skip", b"_skip", "_with_total", b"_with_total", "is_active", b"is_active", "name", b"name", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip", "with_total", b"with_total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_filter", b"_filter", "_is_active", b"_is_active", "_name", b"_name", "_order_by", b"_order_by", "_page_size", b"_page_size", "_page_token", b"_page_token", "_skip", b"_skip", "_with_total", b"_with_total", "filter", b"filter", "is_active", b"is_active", "name", b"name", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "skip", b"skip", "with_total", b"with_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__filter: _TypeAlias = _typing.Literal["filter"]  # noqa: Y015
+    _WhichOneofArgType__filter: _TypeAlias = _typing.Literal["_filter", b"_filter"]  # noqa: Y015
     _WhichOneofReturnType__is_active: _TypeAlias = _typing.Literal["is_active"]  # noqa: Y015
     _WhichOneofArgType__is_active: _TypeAlias = _typing.Literal["_is_active", b"_is_active"]  # noqa: Y015
     _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
@@ -123,6 +129,8 @@ class ListUsersRequest(_message.Message):
     _WhichOneofArgType__skip: _TypeAlias = _typing.Literal["_skip", b"_skip"]  # noqa: Y015
     _WhichOneofReturnType__with_total: _TypeAlias = _typing.Literal["with_total"]  # noqa: Y015
     _WhichOneofArgType__with_total: _TypeAlias = _typing.Literal["_with_total", b"_with_total"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__filter) -> _WhichOneofReturnType__filter | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_active) -> _WhichOneofReturnType__is_active | None: ...
     @_typing.overload
