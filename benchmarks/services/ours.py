@@ -3,7 +3,7 @@
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bali import Bali, ModelResource, db
+from bali import AllowAny, Bali, ModelResource, db
 from benchmarks.services.table import DATABASE_URL, POOL_SIZE
 
 db.connect(DATABASE_URL, pool_size=POOL_SIZE, max_overflow=0)
@@ -22,6 +22,7 @@ class UserResource(ModelResource):
     """The resource over them."""
 
     model = User
+    permission_classes = (AllowAny,)
 
 
 app = Bali(title="bench", resources=[UserResource])

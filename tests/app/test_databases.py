@@ -20,7 +20,7 @@ from bali.database.migrations import Migrations
 from bali.errors import ConfigurationError
 
 SERVICE = """
-from bali import Bali, Database, ModelResource
+from bali import AllowAny, Bali, Database, ModelResource
 from sqlalchemy.orm import Mapped
 
 things = Database("sqlite:///{folder}/things.sqlite3")
@@ -30,6 +30,7 @@ class Thing(things.BaseModel):
 
 class ThingResource(ModelResource):
     model = Thing
+    permission_classes = [AllowAny]
 
 app = Bali(title="thing", resources=[ThingResource])
 """

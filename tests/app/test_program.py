@@ -11,9 +11,11 @@ import pytest
 
 PROGRAM = """
 import types
-from bali import Bali, Resource, action
+from bali import AllowAny, Bali, Resource, action
 
 class PingResource(Resource):
+    permission_classes = [AllowAny]
+
     @action()
     def ping(self) -> str:
         return "pong"

@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         default=None, validation_alias=_env("secret_key", "BALI_SECRET_KEY", "SECRET_KEY")
     )
 
+    #: Refuse to start with operations that have no permission; None: in staging and production.
+    require_permissions: bool | None = None
+
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     rpc_port: int = Field(default=9080, ge=0, le=65535)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bali.app.contract import contract_name
 from bali.app.databases import prepare_databases
+from bali.app.open_operations import refuse_open_operations, warn_of_open_operations
 from bali.app.program import run_program
 from bali.app.services import AddToServer, Services, adder_of, service_names
 from bali.clients import close_async_channels
@@ -104,6 +105,8 @@ class Bali(FastAPI):
         _check_arguments(merged["title"], resources, authenticator)
         super().__init__(docs_url=None, redoc_url=None, lifespan=self._lifespan, **merged)
         self.configuration = settings or current_settings()
+        #: Whether the app is started to answer others, who may then not be let in by oversight.
+        self.serves_others = True
         self.readiness = Readiness()
         self.peers = PeerRegistry()
         self.authenticator = authenticator
@@ -383,6 +386,14 @@ class Bali(FastAPI):
     def _grpc_server(self, options: list[tuple[str, Any]]) -> grpc.aio.Server:
         return self.services.server(options)
 
+    def check_permissions(self) -> None:
+        """Return when every operation says who may call it, or does not have to in this stage.
+
+        Raises `ConfigurationError` otherwise; starting does so as well.
+        """
+        if self.serves_others:
+            refuse_open_operations(self._actions(), self.configuration)
+
     def start(self, argv: Sequence[str] | None = None) -> None:
         """Serve until told to stop; then end the process with its exit code.
 
@@ -396,6 +407,9 @@ class Bali(FastAPI):
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[Any]:
         _ = self.services  # type: ignore[assignment]  # a mistake shows at start, not in a call
+        self.check_permissions()
+        if self.serves_others:
+            warn_of_open_operations(self._actions(), self.configuration)
         databases = self.databases
         await prepare_databases(self)
         try:

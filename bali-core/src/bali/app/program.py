@@ -48,6 +48,7 @@ def run_program(app: Bali, argv: Sequence[str]) -> int:
             return run_shell(app)
         program = f"python {Path(sys.argv[0]).name}"
         options = parse_options(arguments, app.configuration, program=program)
+        app.check_permissions()
         if options.mode == "rpc" and hasattr(app.rpc_service, "serve"):
             return _serve_own(app, options, arguments)
         _ = app.services

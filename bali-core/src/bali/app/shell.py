@@ -32,6 +32,7 @@ def run_shell(app: Bali, code: str | None = None) -> int:
     """
     if code is None and (sys.stdin is None or not sys.stdin.isatty()):
         code = sys.stdin.read() if sys.stdin is not None else ""
+    app.serves_others = False
     with held_lifespan(app.router.lifespan_context(app)):
         names = names_at_hand(app)
         if code is not None:
