@@ -117,6 +117,17 @@ def test_reordering_changes_nothing(service: Path) -> None:
     assert build(service).stderr == NOTHING
 
 
+def test_a_contract_that_was_deleted_comes_back_with_its_numbers(service: Path) -> None:
+    build(service)
+    before = proto_of(service)
+    (service / "protos" / "library.proto").unlink()
+    title = '    title: str = Field(description="As it stands on the cover.")\n'
+    last = "    notes: list[str] | None = None\n"
+    library(service, (title, ""), (last, last + title))
+    assert build(service).stdout == "protos/library.proto\n"
+    assert proto_of(service) == before
+
+
 def test_what_is_gone_is_reserved_and_told(service: Path) -> None:
     build(service)
     library(

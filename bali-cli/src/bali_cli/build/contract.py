@@ -9,7 +9,7 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from bali.app import Bali
-from bali.app.contract import lock_path
+from bali.app.contract import committed_file, lock_path
 from bali.proto import build_service, proto_text
 from bali_cli.build.sources import HEADER, Sources
 from bali_cli.console import abort
@@ -38,9 +38,9 @@ class Contract:
 def next_contract(project: Project, sources: Sources, app: Bali) -> Contract | None:
     """Return the contract of the resources; None when they offer nothing over gRPC.
 
-    Numbers are those of the committed .proto. Raises `ProtocError` when that one does not compile,
-    and `ConfigurationError` when the resources contradict it. Ends the process when the contract
-    was generated under another name.
+    Numbers are those of the committed .proto, or of the descriptor that it left. Raises
+    `ProtocError` when that one does not compile, and `ConfigurationError` when the resources
+    contradict it. Ends the process when the contract was generated under another name.
     """
     shape = app.code_first_shape
     if shape is None:
@@ -52,7 +52,10 @@ def next_contract(project: Project, sources: Sources, app: Bali) -> Contract | N
         _refuse_other_name(project, sources, name)
         folder = project.root / "protos"
     path = folder / name
-    committed = descriptor_set([path], folder).file[-1] if path in sources.generated else None
+    if path in sources.generated:
+        committed: FileDescriptorProto | None = descriptor_set([path], folder).file[-1]
+    else:  # a .proto that was deleted has left its numbers in the descriptor for run time
+        committed = committed_file(app.contract_name, shape)
     if committed is not None:
         committed.name = path.relative_to(project.root).as_posix()  # what errors call it
     bound = build_service(shape, committed)
