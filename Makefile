@@ -13,8 +13,9 @@ MAKEFLAGS += --no-print-directory
 
 # The interpreter of .venv; `make PYTHON=/path/to/python` says otherwise.
 PYTHON ?= $(shell scripts/pythons --default)
-# Processes that share the tests of one run; 0 is the test process itself.
-WORKERS ?= 2
+# Processes that share the tests of one run, which wait for servers most of the time; 0 is the
+# test process itself.
+WORKERS ?= 3
 PYTEST_ARGS ?=
 
 VENV := .venv

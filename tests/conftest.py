@@ -25,14 +25,31 @@ MARIADB = os.environ.get("BALI_TEST_MARIADB")
 CONNECT_SECONDS = 5.0
 
 #: Folders whose tests say the same on every Python: they run programs, or compare texts.
-ONCE = ("classic", "cli/add", "cli/check", "cli/new", "cli/publish", "docs", "foreign", "packaging")
+ONCE = (
+    "classic",
+    "cli/add",
+    "cli/build",
+    "cli/check",
+    "cli/db",
+    "cli/new",
+    "cli/publish",
+    "docs",
+    "foreign",
+    "packaging",
+)
+#: Databases that differ by their driver, which `tests/database` tries on every Python.
+SERVERS = {"postgresql", "mariadb"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that one Python is enough for."""
     here = Path(__file__).parent
     for item in items:
-        if any(item.path.is_relative_to(here / folder) for folder in ONCE):
+        is_once = any(item.path.is_relative_to(here / folder) for folder in ONCE)
+        if not is_once and not item.path.is_relative_to(here / "database"):
+            values = getattr(getattr(item, "callspec", None), "params", {}).values()
+            is_once = bool(SERVERS & {value for value in values if isinstance(value, str)})
+        if is_once:
             item.add_marker(pytest.mark.once)
 
 
