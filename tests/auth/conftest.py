@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from connectrpc.protocol import ProtocolType
 
-from bali.testing import (
-    ConnectServiceClient,
-    LiveServer,
-    LocalServiceClient,
-    RestServiceClient,
-    RpcServiceClient,
-    ServiceClient,
-    live_server,
-)
-from tests.auth.door import make_app
+from bali.testing import LiveServer, ServiceClient, live_server
+from tests.auth.door import CLIENTS, make_app
 from tests.auth.issuer import Issuer, serve_issuer
-
-CLIENTS: dict[str, Callable[[LiveServer], ServiceClient]] = {
-    "local": LocalServiceClient,
-    "rest": RestServiceClient,
-    "grpc": RpcServiceClient,
-    "connect": ConnectServiceClient,
-    "grpc-web": lambda live: ConnectServiceClient(live, protocol=ProtocolType.GRPC_WEB),
-}
 
 
 @pytest.fixture

@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from connectrpc.protocol import ProtocolType
+
 from bali import AllowAny, Bali, HasScope, IsAuthenticated, JwtAuthenticator, Resource, action
+from bali.testing import (
+    ConnectServiceClient,
+    LiveServer,
+    LocalServiceClient,
+    RestServiceClient,
+    RpcServiceClient,
+    ServiceClient,
+)
 from tests.auth.issuer import AUDIENCE, ISSUER
+
+CLIENTS: dict[str, Callable[[LiveServer], ServiceClient]] = {
+    "local": LocalServiceClient,
+    "rest": RestServiceClient,
+    "grpc": RpcServiceClient,
+    "connect": ConnectServiceClient,
+    "grpc-web": lambda live: ConnectServiceClient(live, protocol=ProtocolType.GRPC_WEB),
+}
 
 
 class DoorResource(Resource):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
+from bali import Bali
 from bali.auth import JwtAuthenticator, KeyTimes
 from bali.errors import BaliError, Code, ConfigurationError, InvalidToken, Unavailable
 from bali.resources import Context, Principal
-from bali.testing import ServiceClient
+from bali.testing import ServiceClient, live_server
+from tests.auth.door import CLIENTS, DoorResource
 from tests.auth.issuer import AUDIENCE, ISSUER, Issuer, new_key, token_of
 
 
@@ -232,8 +236,9 @@ def test_times_that_cannot_work_are_refused(times: dict[str, float]) -> None:
         KeyTimes(**times)
 
 
-def test_rotation_is_seen_over_every_protocol(client: ServiceClient, door_issuer: Issuer) -> None:
-    """The service keeps its keys for 5 minutes and is asked with known and unknown ones alike."""
+def test_an_unknown_key_is_refused_while_known_ones_serve_on(
+    client: ServiceClient, door_issuer: Issuer
+) -> None:
     metadata = {"authorization": f"Bearer {token_of(door_issuer.keys[0])}"}
     answer: Any = client.call("doors.who", {}, metadata=metadata)
     assert answer.result == "ann"
@@ -241,3 +246,29 @@ def test_rotation_is_seen_over_every_protocol(client: ServiceClient, door_issuer
     with pytest.raises(BaliError) as caught:
         client.call("doors.who", {}, metadata={"authorization": f"Bearer {other}"})
     assert caught.value.code is Code.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("protocol", list(CLIENTS))
+def test_no_keys_at_all_is_unavailable_and_rotation_needs_no_restart(
+    issuer: Issuer, protocol: str
+) -> None:
+    issuer.answer = lambda handler: issuer.send(handler, b"oh no", status=500)
+    app = Bali(
+        title="door", resources=[DoorResource], authenticator=trusting(issuer, refresh=0.0, retry=0)
+    )
+    metadata = {"authorization": f"Bearer {token_of(issuer.keys[0])}"}
+    with live_server(app) as live, closing(CLIENTS[protocol](live)) as client:
+        with pytest.raises(BaliError) as caught:
+            client.call("doors.who", {}, metadata=metadata)
+        assert (caught.value.code, caught.value.reason) == (Code.UNAVAILABLE, "ISSUER_UNAVAILABLE")
+        issuer.answer = None
+        time.sleep(1.0)  # nothing asks an issuer more often while there are no keys
+        answer: Any = client.call("doors.who", {}, metadata=metadata)
+        assert answer.result == "ann"
+        issuer.keys = [new_key(kid="k2")]
+        with pytest.raises(BaliError) as caught:
+            client.call("doors.who", {}, metadata=metadata)
+        assert caught.value.reason == "TOKEN_INVALID"
+        metadata = {"authorization": f"Bearer {token_of(issuer.keys[0])}"}
+        answer = client.call("doors.who", {}, metadata=metadata)
+        assert answer.result == "ann"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -283,3 +285,19 @@ def test_what_would_let_anybody_in_is_refused_at_start(
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
         authenticator(**options)
+
+
+def test_without_its_package_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['joserfc'] = None; from bali import JwtAuthenticator"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'bali-core[auth]'" in done.stderr.splitlines()[-1]
+
+
+def test_the_package_is_loaded_for_tokens_alone() -> None:
+    code = (
+        "import sys; from bali import Bali, StaticTokens, PeerCertificateAuthenticator; "
+        "print('joserfc' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n"

@@ -113,6 +113,13 @@ def stop(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
+def check_ending(process: subprocess.Popen[str]) -> None:
+    """Stop a service that has said nothing but the warning that it is open to everybody."""
+    exit_code, output = stop(process)
+    assert exit_code == 0
+    assert re.fullmatch(r"whoever reaches the service may call .*\n", output)
+
+
 def test_plain_routes_and_the_resource_answer_over_http(project: Path, free_port: int) -> None:
     with running(project, "--http", "--port", str(free_port), port=free_port) as process:
         with httpx2.Client(base_url=f"http://127.0.0.1:{free_port}") as client:
@@ -164,7 +171,7 @@ def test_the_hand_written_servicer_answers_over_grpc(project: Path, free_port: i
         assert [user.username for user in page.data] == ["bob", "eve"]
         assert (len(everybody.data), everybody.count) == (3, 3)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-        assert stop(process) == (0, "")
+        check_ending(process)
 
 
 @pytest.fixture
@@ -200,4 +207,4 @@ def test_another_service_calls_it_in_two_lines(
             check=False,
         )
         assert (called.stdout, called.stderr) == ("['ann', 'bob', 'eve'] 3\n", "")
-        assert stop(process) == (0, "")
+        check_ending(process)
