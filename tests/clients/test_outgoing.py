@@ -369,3 +369,19 @@ def test_why_a_service_cannot_be_reached_is_in_the_log(caplog: pytest.LogCapture
         client.get_user(id=1)
     assert "UNAVAILABLE" in caplog.text
     assert "127.0.0.1:1" in caplog.text
+
+
+def test_a_cache_that_fails_is_done_without(
+    client: Any, server: UserServer, pb2: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(DictCache):
+        def get(self, key: str, default: Any = None) -> Any:
+            raise ConnectionError("the cache is down")
+
+        def set(self, key: str, value: Any, timeout: float) -> None:
+            raise ConnectionError("the cache is down")
+
+    server.behaviours["GetUser"] = lambda *_: pb2.User(id=1)
+    with opened(client, server, cache=Broken()) as other:
+        assert other.get_user(id=1, cache_timeout=60).id == 1
+    assert "the cache of /user.UserService/GetUser failed" in caplog.text

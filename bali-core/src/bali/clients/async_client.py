@@ -13,7 +13,7 @@ import grpc
 from bali.clients.base import ClientBase, multicallable
 from bali.clients.channels import is_open, lease_async, release_async
 from bali.clients.method import CallOptions, Method
-from bali.clients.outgoing import Outgoing, error_of
+from bali.clients.outgoing import Outgoing, error_of, without_cache_errors
 
 __all__ = ["AsyncClient"]
 
@@ -60,10 +60,11 @@ class AsyncClient(ClientBase):
         if cache is None:
             return await self._ask(outgoing, message)
         key = outgoing.cache_key(message)
-        if call.get("refresh"):
-            await _settled(cache.delete(key))
-        elif (known := outgoing.cached(await _settled(cache.get(key)))) is not None:
-            return known
+        with without_cache_errors(method):
+            if call.get("refresh"):
+                await _settled(cache.delete(key))
+            elif (known := outgoing.cached(await _settled(cache.get(key)))) is not None:
+                return known
         return await self._ask(outgoing, message, keep=(cache, key))
 
     async def _ask(self, outgoing: Outgoing, message: Any, keep: Any = None) -> Any:
@@ -83,8 +84,9 @@ class AsyncClient(ClientBase):
             else:
                 if keep is not None and outgoing.cache_seconds:
                     cache, key = keep
-                    stored = answer.SerializeToString()
-                    await _settled(cache.set(key, stored, timeout=outgoing.cache_seconds))
+                    with without_cache_errors(method):
+                        stored = answer.SerializeToString()
+                        await _settled(cache.set(key, stored, timeout=outgoing.cache_seconds))
                 return method.decode(answer)
 
     def _server_stream(

@@ -12,7 +12,7 @@ import grpc
 from bali.clients.base import ClientBase, multicallable
 from bali.clients.channels import is_open, lease_sync, release_sync
 from bali.clients.method import CallOptions, Method
-from bali.clients.outgoing import Outgoing, error_of
+from bali.clients.outgoing import Outgoing, error_of, without_cache_errors
 
 __all__ = ["Client"]
 
@@ -60,10 +60,11 @@ class Client(ClientBase):
         if cache is None:
             return self._ask(outgoing, message)
         key = outgoing.cache_key(message)
-        if call.get("refresh"):
-            cache.delete(key)
-        elif (known := outgoing.cached(cache.get(key))) is not None:
-            return known
+        with without_cache_errors(method):
+            if call.get("refresh"):
+                cache.delete(key)
+            elif (known := outgoing.cached(cache.get(key))) is not None:
+                return known
         return self._ask(outgoing, message, keep=(cache, key))
 
     def _ask(self, outgoing: Outgoing, message: Any, keep: Any = None) -> Any:
@@ -83,7 +84,8 @@ class Client(ClientBase):
             else:
                 if keep is not None and outgoing.cache_seconds:
                     cache, key = keep
-                    cache.set(key, answer.SerializeToString(), timeout=outgoing.cache_seconds)
+                    with without_cache_errors(method):
+                        cache.set(key, answer.SerializeToString(), timeout=outgoing.cache_seconds)
                 return method.decode(answer)
 
     def _server_stream(

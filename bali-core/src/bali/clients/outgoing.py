@@ -6,7 +6,8 @@ import hashlib
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,6 +143,15 @@ class Outgoing:
 
 
 _OF_ONE_CALL = frozenset({"traceparent", "tracestate", "x-request-id"})
+
+
+@contextmanager
+def without_cache_errors(method: Method) -> Iterator[None]:
+    """Treat a cache that fails as one that has nothing: it is there to help, not to be needed."""
+    try:
+        yield
+    except Exception:
+        log.warning("the cache of %s failed; it is done without", method.path, exc_info=True)
 
 
 def error_of(method: Method, error: Any) -> BaliError:
