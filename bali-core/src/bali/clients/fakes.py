@@ -110,7 +110,7 @@ class _Fake:
             return method.decode(codec_of(type(answer)).to_message(answer))
         return answer
 
-    def _items(self, method: Method, answer: Any, call: CallOptions) -> Iterator[Any]:
+    def _canned(self, method: Method, answer: Any, call: CallOptions) -> Iterator[Any]:
         """Give the items of a stream up to its error, which a silent call does not raise."""
         if isinstance(answer, BaseException):
             answer = [answer]
@@ -151,7 +151,7 @@ class FakeClient(_Fake):
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> Iterator[Any]:
         answer = self._record(method, self._request(method, request, given), call)
-        return self._items(method, answer, call)
+        return self._canned(method, answer, call)
 
     def _client_stream(self, method: Method, requests: Iterable[Any], call: CallOptions) -> Any:
         taken = [self._request(method, request, {}) for request in requests]
@@ -161,7 +161,7 @@ class FakeClient(_Fake):
         self, method: Method, requests: Iterable[Any], call: CallOptions
     ) -> Iterator[Any]:
         taken = [self._request(method, request, {}) for request in requests]
-        return self._items(method, self._record(method, taken, call), call)
+        return self._canned(method, self._record(method, taken, call), call)
 
 
 class AsyncFakeClient(_Fake):
@@ -182,7 +182,7 @@ class AsyncFakeClient(_Fake):
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> AsyncIterator[Any]:
         answer = self._record(method, self._request(method, request, given), call)
-        for item in self._items(method, await _settled(answer), call):
+        for item in self._canned(method, await _settled(answer), call):
             yield item
 
     async def _client_stream(
@@ -196,7 +196,7 @@ class AsyncFakeClient(_Fake):
     ) -> AsyncIterator[Any]:
         taken = [self._request(method, request, {}) async for request in _each(requests)]
         answer = await _settled(self._record(method, taken, call))
-        for item in self._items(method, answer, call):
+        for item in self._canned(method, answer, call):
             yield item
 
 
