@@ -92,8 +92,10 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield found
 
 
+# What differs between databases is tried on each in tests/database/migrations.
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("address", ["postgresql"], indirect=True)
 def test_the_whole_way(service: Path, address: str) -> None:
     def bali(*arguments: str) -> str:
         return done(service, *arguments, DATABASE_URL=address)

@@ -30,7 +30,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["code-first", "proto-first"])
+@pytest.fixture(scope="module", params=[False], ids=["code-first"])
 def context(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A service with what a developer's folder has besides."""
     service = generate(tmp_path_factory.mktemp("context"), "user", proto_first=request.param)
