@@ -11,7 +11,7 @@ from tests.cli.repos import CONFIG, Refusal, Repos
 
 @pytest.fixture(autouse=True)
 def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run commands without the tracer of coverage: it makes thousands of processes twice as slow."""
+    """Run commands without coverage, which makes thousands of processes twice as slow."""
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
 
