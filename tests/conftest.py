@@ -25,18 +25,7 @@ MARIADB = os.environ.get("BALI_TEST_MARIADB")
 CONNECT_SECONDS = 5.0
 
 #: Folders whose tests say the same on every Python: they run programs, or compare texts.
-ONCE = (
-    "classic",
-    "cli/add",
-    "cli/build",
-    "cli/check",
-    "cli/db",
-    "cli/new",
-    "cli/publish",
-    "docs",
-    "foreign",
-    "packaging",
-)
+ONCE = ("bounds", "classic", "cli", "docs", "foreign", "packaging", "regressions")
 #: Databases that differ by their driver, which `tests/database` tries on every Python.
 SERVERS = {"postgresql", "mariadb"}
 
