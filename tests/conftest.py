@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import socket
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,6 +24,10 @@ import pytest
 POSTGRES = os.environ.get("BALI_TEST_POSTGRES")
 MARIADB = os.environ.get("BALI_TEST_MARIADB")
 CONNECT_SECONDS = 5.0
+
+# A background job of a shell ignores Ctrl-C, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Folders whose tests say the same on every Python: they run programs, or compare texts.
 ONCE = ("bounds", "classic", "cli", "docs", "foreign", "packaging", "regressions")
