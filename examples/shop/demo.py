@@ -271,7 +271,9 @@ def main() -> None:
             tell("Both are up. Ctrl-C stops them")
             for name, port in shop.ports.items():
                 print(f"    {name}: http://127.0.0.1:{port}/docs  (log: {folder}/{name}.log)")
-            shop.running["order"].wait()
+            # A wait that blocks would not see a Ctrl-C that comes just before it.
+            while shop.running["order"].poll() is None:
+                time.sleep(0.1)
     except KeyboardInterrupt:
         pass
     finally:

@@ -411,6 +411,15 @@ def main() -> None:
         sys.exit(f"the service ended with exit code {code}")
 
 
+def stay(process: subprocess.Popen[bytes]) -> None:
+    """Return when the service has ended.
+
+    `Popen.wait` blocks, and a Ctrl-C that comes just before it does is seen only when it returns.
+    """
+    while process.poll() is None:
+        time.sleep(0.1)
+
+
 def stop(process: subprocess.Popen[bytes]) -> int:
     """Stop the service, at once when it takes too long or Ctrl-C comes again; return its code."""
     if process.poll() is None:
@@ -440,7 +449,7 @@ def tell(port: int, process: subprocess.Popen[bytes]) -> int:
     console.print()
     if not os.environ.get("CHECK"):
         console.print(f"The service is up at {demo.url} (docs: {demo.url}/docs). Ctrl-C stops it.")
-        process.wait()
+        stay(process)
     return demo.wrong
 
 
