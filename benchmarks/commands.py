@@ -12,7 +12,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.stage import free_port
 
 ROOT = Path(__file__).parents[1]
 BALI = (sys.executable, "-m", "bali_cli")
@@ -98,9 +99,7 @@ def new_seconds(folder: Path, wheels: Path) -> float:
     python = service / ".venv" / "bin" / "python"
     found = {"PIP_FIND_LINKS": str(wheels)}
     run(python, "-m", "pip", "install", "-q", "-r", "requirements.txt", folder=service, **found)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(
         [python, "main.py", "--port", str(port)],
         cwd=service,

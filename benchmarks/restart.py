@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import itertools
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +23,8 @@ from typing import Any
 
 import grpc
 import httpx2
+
+from benchmarks.stage import free_port
 
 __all__ = ["Fleet", "rolling"]
 
@@ -57,7 +58,7 @@ class Fleet:
     def open(self, count: int) -> None:
         """Start the instances."""
         for _ in range(count):
-            port = _free_port()
+            port = free_port()
             self.instances.append(Instance(port=port, process=self.start(port)))
 
     def close(self) -> None:
@@ -156,12 +157,6 @@ async def _callers(way: Any, fleet: Fleet, calls: int, failed: list[str]) -> Non
             await asyncio.sleep(0.002)
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:

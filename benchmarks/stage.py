@@ -23,7 +23,7 @@ import asyncpg
 from google.rpc import error_details_pb2
 from grpc_tools import protoc
 
-__all__ = ["LOAD_CORE", "SERVER_CORE", "Service", "pinned", "services", "stage"]
+__all__ = ["LOAD_CORE", "SERVER_CORE", "Service", "free_port", "pinned", "services", "stage"]
 
 ROOT = Path(__file__).parents[1]
 SERVER_CORE, LOAD_CORE = 0, 1
@@ -102,7 +102,7 @@ def pinned(core: int, *command: str) -> list[str]:
 def _service(
     name: str, module: str, arguments: list[str], env: dict[str, str]
 ) -> Iterator[Service]:
-    port = _free_port()
+    port = free_port()
     command = pinned(SERVER_CORE, sys.executable, "-m", f"benchmarks.services.{module}")
     process = subprocess.Popen(
         [*command, "--port", str(port), *arguments],
@@ -130,7 +130,8 @@ def _wait_for(name: str, port: int, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit(f"{name} did not start within 30 seconds")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

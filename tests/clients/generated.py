@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,27 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import google.api
 import grpc
-import grpc_tools
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.empty_pb2 import Empty
 
 from bali_cli.add.describe import describe
+from bali_cli.add.files import CONFIG, UTILS
 from bali_cli.add.render import render
+from bali_cli.protoc import compile_protos, descriptor_set
 
 PROTOS = Path(__file__).parents[1] / "cli" / "add" / "protos"
-INCLUDES = (
-    Path(grpc_tools.__file__).parent / "_proto",
-    Path(next(iter(google.api.__path__))).parents[1],
-)
-UTILS = """
-from bali.clients import ClientOptions
-
-
-def options_for(service: str) -> ClientOptions:
-    return ClientOptions.from_config(service)
-"""
 
 
 def generate(folder: Path, package: str, contracts: dict[str, str]) -> None:
@@ -41,24 +28,15 @@ def generate(folder: Path, package: str, contracts: dict[str, str]) -> None:
     out = folder / package / "intermediates"
     out.mkdir(parents=True)
     for name, path in contracts.items():
-        described = folder / "set.binpb"
-        _protoc(f"-o{described}", "--include_imports", "--include_source_info", path)
-        contract = describe(name, path, FileDescriptorSet.FromString(described.read_bytes()))
+        contract = describe(name, path, descriptor_set([path], PROTOS))
         for module, text in render(contract).items():
             (out / module).parent.mkdir(parents=True, exist_ok=True)
             (out / module).write_text(text)
-        _protoc(f"--python_out={out}", *(f.path for f in contract.files if not f.is_installed))
-    for written in out.rglob("*_pb2.py"):
-        text = written.read_text()
-        written.write_text(text.replace("from common import", "from ..common import"))
+        own = [file.path for file in contract.files if not file.is_installed]
+        compile_protos(own, PROTOS, out, grpc=False, pyi=False)
+    (out.parent / "_config.py").write_text(CONFIG)
     (out.parent / "_utils.py").write_text(UTILS)
     sys.path.insert(0, str(folder))
-
-
-def _protoc(*arguments: str) -> None:
-    roots = [f"-I{root}" for root in (PROTOS, *INCLUDES)]
-    command = [sys.executable, "-m", "grpc_tools.protoc", *roots, *arguments]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 def module(name: str) -> Any:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from bali_cli.console import abort
 
-__all__ = ["Outcome", "attempt_git", "git", "is_url", "without_secrets"]
+__all__ = ["Outcome", "attempt_git", "git", "is_url", "without_credentials", "without_secrets"]
+
+_CREDENTIALS = re.compile(r"(https?://)[^/\s@]+@")
 
 #: How long one command may take; BALI_GIT_TIMEOUT, in seconds, sets another bound.
 _SECONDS = 120.0
@@ -131,7 +133,12 @@ def is_url(source: str) -> bool:
 
 def without_secrets(text: str) -> str:
     """Return `text` with the user and password of each HTTP address in it hidden."""
-    return re.sub(r"(https?://)[^/\s@]+@", r"\1***@", text)
+    return _CREDENTIALS.sub(r"\1***@", text)
+
+
+def without_credentials(address: str) -> str:
+    """Return an address that says nothing of a user or password."""
+    return _CREDENTIALS.sub(r"\1", address)
 
 
 def _wait(

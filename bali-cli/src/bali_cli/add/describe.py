@@ -10,6 +10,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from bali.clients.codec import KNOWN_MESSAGES
+from bali.proto.forms import is_map
 from bali_cli.add.comments import Comments
 from bali_cli.add.names import attribute, enum_members, message_class
 from bali_cli.add.records import (
@@ -27,7 +28,6 @@ from bali_cli.add.walk import (
     enums_of,
     files_used,
     is_installed,
-    is_map,
     is_synthetic,
     messages_of,
     module_of,

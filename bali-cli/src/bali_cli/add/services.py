@@ -10,11 +10,12 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from bali.clients.codec import KNOWN_MESSAGES
+from bali.proto.forms import is_map
 from bali.resources.naming import snake
 from bali_cli.add.comments import Comments
 from bali_cli.add.names import free, method_name, parameter
 from bali_cli.add.records import MethodRecord, ServiceRecord, Shape
-from bali_cli.add.walk import EMPTY, is_map
+from bali_cli.add.walk import EMPTY
 
 if TYPE_CHECKING:
     from bali_cli.add.describe import ModuleScope

@@ -6,9 +6,10 @@ import keyword
 from collections.abc import Iterator
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor, FileDescriptor
+from google.protobuf.descriptor import FileDescriptor
 
 from bali.clients.codec import KNOWN_MESSAGES
+from bali.proto.forms import is_map
 
 __all__ = [
     "EMPTY",
@@ -16,7 +17,6 @@ __all__ = [
     "enums_of",
     "files_used",
     "is_installed",
-    "is_map",
     "is_synthetic",
     "messages_of",
     "module_of",
@@ -88,12 +88,6 @@ def class_in_protoc(module: str, message: Any) -> str:
     if keyword.iskeyword(message.name):
         return f'getattr({owner}, "{message.name}")'
     return f"{owner}.{message.name}"
-
-
-def is_map(field: Any) -> bool:
-    """Tell whether a field is a map."""
-    is_many = field.type == FieldDescriptor.TYPE_MESSAGE and field.is_repeated
-    return is_many and bool(field.message_type.GetOptions().map_entry)
 
 
 def is_synthetic(oneof: Any) -> bool:

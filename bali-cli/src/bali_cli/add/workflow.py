@@ -14,7 +14,7 @@ from bali_cli.add.lockfile import LOCK_NAME, LockedClient, digest_of, lock_text,
 from bali_cli.add.records import Contract
 from bali_cli.add.render import render
 from bali_cli.console import abort, progress
-from bali_cli.git import is_url, without_secrets
+from bali_cli.git import is_url, without_credentials
 from bali_cli.proto_repo import ProtoRepo
 from bali_cli.protoc import ProtocError, compile_protos, descriptor_set
 from bali_cli.writing import write_all
@@ -52,8 +52,8 @@ def add_client(root: Path, target: Path, name: str, *, source: str, ref: str | N
         contract, contents = _generated(name, fetched, Path(scratch))
     _tell_of_shared(clients, name, fetched)
     former = clients.get(name)
-    if without_secrets(source) != source:
-        source = re.sub(r"(https?://)[^/\s@]+@", r"\1", source)
+    if without_credentials(source) != source:
+        source = without_credentials(source)
         progress("The password in the address is not kept; let git know it (git help credentials).")
     clients[name] = LockedClient(
         source=source,

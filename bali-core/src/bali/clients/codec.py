@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from bali.clients.schema import OpenEnum, Schema
 from bali.errors import DataLoss, FieldError, ValidationFailed
 from bali.proto.elements import MESSAGE_NAMES, SCALARS, Element, same
+from bali.proto.forms import is_map
 from bali.proto.json_values import fill_struct, fill_value, take_struct, take_value
 
 __all__ = ["KNOWN_MESSAGES", "Codec", "codec_of"]
@@ -141,7 +142,7 @@ def _within(name: str, error: ValidationFailed) -> ValidationFailed:
 
 
 def _element(field: Any, annotation: Any) -> Element:
-    if _is_map(field):
+    if is_map(field):
         field = field.message_type.fields_by_name["value"]
     if field.type == _F.TYPE_ENUM:
         kind = _class_in(annotation, OpenEnum)
@@ -170,18 +171,12 @@ def _class_in(annotation: Any, base: type[Any]) -> Any:
     return None
 
 
-def _is_map(field: Any) -> bool:
-    """Tell whether a field is a map."""
-    is_many = field.type == _F.TYPE_MESSAGE and field.is_repeated
-    return is_many and bool(field.message_type.GetOptions().map_entry)
-
-
 def _reader(field: Any, element: Element) -> Read:
     get = operator.attrgetter(field.name)
     take = element.take
     if field.type == _F.TYPE_MESSAGE and (field.is_repeated or element is not _PLAIN):
         take = _checked(field, take)
-    if _is_map(field):
+    if is_map(field):
         return lambda message: {key: take(item) for key, item in get(message).items()}
     if field.is_repeated:
         return (
@@ -198,7 +193,7 @@ def _reader(field: Any, element: Element) -> Read:
 def _checked(field: Any, take: Read) -> Read:
     """Refuse the text that the server's conversions hand on for what Python has no value for."""
     message_type = field.message_type
-    if _is_map(field):
+    if is_map(field):
         message_type = message_type.fields_by_name["value"].message_type
     is_moment = message_type is not None and message_type.full_name in _MOMENTS
     if not is_moment:
@@ -223,7 +218,7 @@ def _writer(field: Any, element: Element) -> Write:
     name: str = field.name
     put: Any = element.put
     fill: Any = element.fill
-    if _is_map(field):
+    if is_map(field):
         return _map_writer(name, put, fill)
     if field.is_repeated:
         if fill is None:

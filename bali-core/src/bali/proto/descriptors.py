@@ -37,6 +37,7 @@ from bali.proto.names import (
 )
 from bali.proto.presence import add_presence
 from bali.proto.shapes import HttpRule, Method, ServiceShape
+from bali.proto.spelling import package_prefix
 from bali.schemas import (
     EnumNode,
     Field,
@@ -327,7 +328,7 @@ class _FileBuilder:
         )
 
     def _full(self, name: str) -> str:
-        return f".{self.shape.package}.{name}" if self.shape.package else f".{name}"
+        return f"{package_prefix(self.shape.package)}{name}"
 
     def _well_known(self, message: Any) -> str:
         self._dependencies.add(message.DESCRIPTOR.file.name)

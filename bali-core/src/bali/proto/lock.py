@@ -21,6 +21,7 @@ from google.protobuf import descriptor_pb2
 
 from bali.errors import ConfigurationError
 from bali.proto.presence import add_presence, remove_presence
+from bali.proto.spelling import map_entry, package_prefix, plain_name
 
 __all__ = ["lock_numbers"]
 
@@ -145,32 +146,27 @@ def _free_numbers(former: Any, committed: _File) -> Iterator[int]:
 def _type(file: _File, message: Any, field: Any) -> str:
     """Return a field's type as it is written in a .proto, without `optional`."""
     if field.type_name:
-        prefix = _prefix(file.package)
-        for entry in message.nested_type:
-            is_entry = field.type_name == f"{prefix}{message.name}.{entry.name}"
-            if is_entry and entry.options.map_entry:
-                key, value = (_type(file, entry, part) for part in entry.field)
-                return f"map<{key}, {value}>"
+        prefix = package_prefix(file.package)
+        entry = map_entry(message, field, prefix)
+        if entry is not None:
+            key, value = (_type(file, entry, part) for part in entry.field)
+            return f"map<{key}, {value}>"
         name = field.type_name.removeprefix(prefix).removeprefix(".")
     else:
-        name = str(_F.Type.Name(field.type)).removeprefix("TYPE_").lower()
+        name = plain_name(field)
     return f"repeated {name}" if field.label == _F.LABEL_REPEATED else name
-
-
-def _prefix(package: str) -> str:
-    return f".{package}." if package else "."
 
 
 def _move_types(message: Any, committed: _File, package: str) -> None:
     """Let a message name the types of its own file as those of a package, if that is new."""
-    former = _prefix(committed.package)
+    former = package_prefix(committed.package)
     own = {item.name for item in committed.message_type}
     own |= {item.name for item in committed.enum_type}
     for owner in (message, *message.nested_type):
         for field in owner.field:
             name = field.type_name.removeprefix(former)
             if field.type_name.startswith(former) and name.split(".")[0] in own:
-                field.type_name = f"{_prefix(package)}{name}"
+                field.type_name = f"{package_prefix(package)}{name}"
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -197,7 +193,7 @@ def _order_fields(file: _File, message: Any) -> None:
     """Put fields in the order of their numbers, and what protoc makes of each with them."""
     remove_presence(message)
     fields = sorted(message.field, key=lambda field: int(field.number))
-    prefix = f"{_prefix(file.package)}{message.name}."
+    prefix = f"{package_prefix(file.package)}{message.name}."
     places = {field.type_name.removeprefix(prefix): place for place, field in enumerate(fields)}
     nested: list[Any] = sorted(message.nested_type, key=lambda item: places[item.name])
     _replace(message.nested_type, nested)

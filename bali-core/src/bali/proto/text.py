@@ -9,6 +9,7 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
 from bali.proto.shapes import BoundService
+from bali.proto.spelling import map_entry, package_prefix, plain_name
 from bali.schemas import EnumNode, Field, ListNode, MapNode, Node, Record, records_of
 
 __all__ = ["proto_text"]
@@ -34,6 +35,7 @@ class _Writer:
         self._shape = service.shape
         self._file = descriptor_pb2.FileDescriptorProto()
         service.file.CopyToProto(self._file)
+        self._prefix = package_prefix(self._file.package)
         records = [
             record
             for method in self._shape.methods
@@ -130,18 +132,17 @@ class _Writer:
         yield "}"
 
     def _type_comment(self, name: str, description: str) -> Iterator[str]:
-        is_used = f"{self._own_prefix()}{name}" in self._used
+        is_used = f"{self._prefix}{name}" in self._used
         yield from _comment(description if is_used else _UNUSED, "")
 
     def _field(self, message: _Message, field: _F) -> str:
         return f"{self._field_type(message, field)} {field.name} = {field.number};"
 
     def _field_type(self, message: _Message, field: _F) -> str:
-        own = f"{self._own_prefix()}{message.name}."
-        for entry in message.nested_type:
-            if field.type_name == f"{own}{entry.name}" and entry.options.map_entry:
-                key, value = (self._plain(message, part) for part in entry.field)
-                return f"map<{key}, {value}>"
+        entry = map_entry(message, field, self._prefix)
+        if entry is not None:
+            key, value = (self._plain(message, part) for part in entry.field)
+            return f"map<{key}, {value}>"
         name = self._plain(message, field)
         if field.label == _F.LABEL_REPEATED:
             return f"repeated {name}"
@@ -149,17 +150,14 @@ class _Writer:
 
     def _plain(self, message: _Message, field: _F) -> str:
         if not field.type_name:
-            return str(_F.Type.Name(field.type)).removeprefix("TYPE_").lower()
+            return plain_name(field)
         name = self._type(field.type_name)
         # A nested message, as that of a map's entries, hides one of the same name outside.
         is_hidden = any(nested.name == name for nested in message.nested_type)
         return field.type_name if is_hidden else name
 
-    def _own_prefix(self) -> str:
-        return f".{self._file.package}." if self._file.package else "."
-
     def _type(self, full_name: str) -> str:
-        own = self._own_prefix()
+        own = self._prefix
         if full_name.startswith(own) and "." not in full_name.removeprefix(own):
             return full_name.removeprefix(own)
         return full_name.removeprefix(".")
@@ -221,7 +219,7 @@ def _comment(text: str, indent: str) -> Iterator[str]:
 
 def _used_types(file: descriptor_pb2.FileDescriptorProto) -> set[str]:
     """Return the full names of the types that the methods of a file use, directly or not."""
-    prefix = f".{file.package}." if file.package else "."
+    prefix = package_prefix(file.package)
     by_name = {f"{prefix}{message.name}": message for message in file.message_type}
     waiting = [
         name

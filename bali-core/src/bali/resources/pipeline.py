@@ -118,32 +118,27 @@ class Pipeline:
         The deadline holds while an item is made and when the next one is asked for.
         """
         with access_line(call):
-            async with aclosing(self._stream(call)) as items:
-                async for item in items:
-                    yield item
-
-    async def _stream(self, call: Call) -> AsyncGenerator[BaseModel, None]:
-        context = call.context
-        variables = contextvars.copy_context()
-        variables.run(enter_context, context)
-        items = self._results(call)
-        timeout: asyncio.Timeout | None = None
-        try:
+            context = call.context
+            variables = contextvars.copy_context()
+            variables.run(enter_context, context)
+            items = self._results(call)
+            timeout: asyncio.Timeout | None = None
             try:
-                while True:
-                    async with asyncio.timeout(context.time_remaining_seconds) as timeout:
-                        item = await in_context(variables, _next(items, context))
-                    if item is _END:
-                        return
-                    yield item
-            finally:
-                await in_context(variables, _close(items))
-        except BaliError:
-            raise
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            if _is_leaving(error):
+                try:
+                    while True:
+                        async with asyncio.timeout(context.time_remaining_seconds) as timeout:
+                            item = await in_context(variables, _next(items, context))
+                        if item is _END:
+                            return
+                        yield item
+                finally:
+                    await in_context(variables, _close(items))
+            except BaliError:
                 raise
-            raise _outward(error, context, timeout) from error
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                if _is_leaving(error):
+                    raise
+                raise _outward(error, context, timeout) from error
 
     async def _results(self, call: Call) -> AsyncGenerator[BaseModel | None, None]:
         entered = await self.stream_admission.enter(call.context)
