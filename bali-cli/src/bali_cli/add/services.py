@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from google.api import annotations_pb2
 from google.protobuf.descriptor import FileDescriptor
@@ -15,10 +15,8 @@ from bali.resources.naming import snake
 from bali_cli.add.comments import Comments
 from bali_cli.add.names import free, method_name, parameter
 from bali_cli.add.records import MethodRecord, ServiceRecord, Shape
+from bali_cli.add.scope import ModuleScope
 from bali_cli.add.walk import EMPTY
-
-if TYPE_CHECKING:
-    from bali_cli.add.describe import ModuleScope
 
 __all__ = ["ServiceDescriber"]
 
