@@ -261,7 +261,7 @@ def test_an_action_sees_its_call(client: Client) -> None:
     assert dict(seen.tags) == {"x-tag": "a"}
     assert seen.binary == b"\x00\xff"
     assert seen.peer.startswith("127.0.0.1:")
-    assert 0 < seen.seconds <= 50
+    assert 0 < seen.seconds < 52  # clients round the time that they send up
 
 
 def test_binary_metadata_that_is_none_is_left_out(client: Client) -> None:

@@ -176,7 +176,7 @@ def test_an_action_sees_its_call(channel: Any) -> None:
     assert dict(seen.tags) == {"x-tag": "a, b"}
     assert seen.binary == b"\x00\xff"
     assert seen.peer.startswith("127.0.0.1:")
-    assert 0 < seen.seconds <= 50
+    assert 0 < seen.seconds < 52  # clients round the time that they send up
     assert trailers_of(call)["x-request-id"] == "id-9"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -101,8 +102,12 @@ class _WorkingCopy:
 
     def deliver(self, commit: str, branch: str, old: str | None) -> Outcome:
         where = self._checked_out(branch)
-        if where is not None:  # a branch in use moves with its files; a lock keeps others away
-            return attempt_git("merge", "--ff-only", "--quiet", commit, folder=where)
+        if where is not None:  # a branch in use moves with its files
+            with self._alone():
+                if self.head(branch) != old:
+                    words = "incorrect old value"
+                    return Outcome(command="git merge", code=1, output=b"", errors=words)
+                return attempt_git("merge", "--ff-only", "--quiet", commit, folder=where)
         new_only = "0" * len(commit)
         return attempt_git(
             *("update-ref", "-m", "bali publish", f"refs/heads/{branch}", commit, old or new_only),
@@ -122,10 +127,23 @@ class _WorkingCopy:
 
     def bring_forward(self, commit: str, branch: str) -> bool:
         where = self._checked_out(branch)
-        return (
-            where is None
-            or not attempt_git("merge", "--ff-only", "--quiet", commit, folder=where).code
-        )
+        if where is None:
+            return True
+        with self._alone():
+            return not attempt_git("merge", "--ff-only", "--quiet", commit, folder=where).code
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other publishers out.
+
+        A merge writes files and index first and moves the branch after that, so a second one in
+        between takes them for somebody's uncommitted changes; one into a branch without a commit
+        does not even look whether there is one by now.
+        """
+        shared = git("rev-parse", "--path-format=absolute", "--git-common-dir", folder=self.folder)
+        with (Path(shared) / "bali-publish.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _checked_out(self, branch: str) -> Path | None:
         listed = git("worktree", "list", "--porcelain", folder=self.folder)
