@@ -43,6 +43,7 @@ ROWS = [
     ("TooLarge", "ResourceExhausted", 8, 413, "REQUEST_TOO_LARGE", "Content Too Large"),
     ("FailedPrecondition", "BaliError", 9, 400, "FAILED_PRECONDITION", "Bad Request"),
     ("Aborted", "BaliError", 10, 409, "ABORTED", "Conflict"),
+    ("EtagMismatch", "Aborted", 10, 412, "ETAG_MISMATCH", "Precondition Failed"),
     ("OutOfRange", "BaliError", 11, 400, "OUT_OF_RANGE", "Bad Request"),
     ("Unimplemented", "BaliError", 12, 501, "UNIMPLEMENTED", "Not Implemented"),
     ("MethodNotAllowed", "Unimplemented", 12, 405, "METHOD_NOT_ALLOWED", "Method Not Allowed"),

@@ -127,11 +127,11 @@ async def test_every_column_type_is_read_as_the_orm_reads_it() -> None:
     for item in (full, empty):
         stored = await Sample.aio.get(item.id)
         expected = schema.model_validate(stored, from_attributes=True)
-        found = await plan.get(item.id)
+        found = await plan.get(Sample.__store__, item.id)
         assert found == expected
         assert repr(found) == repr(expected)
         assert found.model_fields_set == expected.model_fields_set
-    page = await plan.list(ListQuery(page_size=10))
+    page = await plan.list(Sample.__store__, ListQuery(page_size=10))
     assert [item.model_dump() for item in page.items] == [
         schema.model_validate(item, from_attributes=True).model_dump()
         for item in (await Sample.__store__.list(ListQuery(page_size=10))).items

@@ -331,7 +331,7 @@ async def test_a_read_plan_follows_its_database(postgres_url: str) -> None:
         try:
             for whole in (None, 1, None, 0):
                 await samples.create({"whole": whole})
-            page: Any = await plan.list(ListQuery(page_size=9, order_by="whole"))
+            page: Any = await plan.list(samples, ListQuery(page_size=9, order_by="whole"))
             assert [item.whole for item in page.items] == [0, 1, None, None]
         finally:
             await catalog.drop_all()

@@ -141,10 +141,11 @@ class ProbeResource(Resource):
     @action()
     def writes_and_blocks(self) -> str:
         STORE.rows[1] = {"id": 1}
+        own = script  # the thread may outlast its test
         try:
-            return run_blocking(script.wait())
+            return run_blocking(own.wait())
         finally:
-            script.log.append("thread ended")
+            own.log.append("thread ended")
 
     @action()
     def computes(self) -> str:

@@ -516,6 +516,6 @@ async def test_arguments_are_not_changed() -> None:
 
 def test_an_action_takes_keywords_of_its_own_names() -> None:
     validator = Validator(spec_of(ProbeResource, "mixed"))
-    keywords = validator.keywords({"theSku": "x", "count": 3, "copy": "c"})
+    _, keywords = validator.read({"theSku": "x", "count": 3, "copy": "c"})
     assert list(keywords) == ["count", "copy", "note", "line"]
     assert keywords["copy"] == "c"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         PeerCertificateAuthenticator,
         StaticTokens,
     )
-    from bali.database import Database, db, get_filters_expr, model_to_schema
+    from bali.database import Database, SoftDelete, db, get_filters_expr, model_to_schema
     from bali.errors import (
         Aborted,
         AlreadyExists,
@@ -75,7 +75,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "PeerCertificateAuthenticator",
         "StaticTokens",
     ),
-    "bali.database": ("Database", "db", "get_filters_expr", "model_to_schema"),
+    "bali.database": ("Database", "SoftDelete", "db", "get_filters_expr", "model_to_schema"),
     "bali.errors": (
         "Aborted",
         "AlreadyExists",
@@ -160,6 +160,7 @@ __all__ = [
     "ResourceExhausted",
     "ServiceMixin",
     "Settings",
+    "SoftDelete",
     "Stage",
     "StaticTokens",
     "Unauthenticated",

@@ -21,6 +21,7 @@ BaliError
 │   └── TooLarge          ... of the size of one request (HTTP 413)
 ├── FailedPrecondition    the state of the system forbids it; retrying does not help
 ├── Aborted               a concurrent change won; retry the whole read-modify-write
+│   └── EtagMismatch      ... since the caller read it (HTTP 412)
 ├── OutOfRange            past the end
 ├── Unimplemented         the operation does not exist here
 │   └── MethodNotAllowed  ... with this HTTP method (HTTP 405)
@@ -52,6 +53,7 @@ __all__ = [
     "ConfigurationError",
     "DataLoss",
     "DeadlineExceeded",
+    "EtagMismatch",
     "FailedPrecondition",
     "FieldError",
     "Internal",
@@ -290,6 +292,14 @@ class Aborted(BaliError):
     code = Code.ABORTED
     default_reason = "ABORTED"
     default_detail = "A concurrent change got in the way; read again and retry"
+
+
+class EtagMismatch(Aborted):
+    """The resource is no longer what the caller has seen (AIP-154, RFC 9110 section 13.1.1)."""
+
+    default_reason = "ETAG_MISMATCH"
+    default_detail = "It has changed since it was read; read again and retry"
+    status_override = 412
 
 
 class OutOfRange(BaliError):

@@ -60,6 +60,7 @@ _EXPOSED_HEADERS = (
     "grpc-message",
     "grpc-status-details-bin",
     "x-request-id",
+    "etag",
     "location",
     "retry-after",
     "www-authenticate",

@@ -5,6 +5,7 @@ from bali.database.failures import mapped_errors
 from bali.database.filters import get_filters_expr
 from bali.database.queries import AsyncQuery, SyncQuery
 from bali.database.schema import ModelSchema, model_to_schema
+from bali.database.soft_delete import SoftDelete
 from bali.database.store import ModelStore
 from bali.database.types import BinaryText, Duration, ExactNumeric, UTCDateTime
 from bali.database.unit import Transaction, Unit
@@ -17,6 +18,7 @@ __all__ = [
     "ExactNumeric",
     "ModelSchema",
     "ModelStore",
+    "SoftDelete",
     "SyncQuery",
     "Transaction",
     "UTCDateTime",

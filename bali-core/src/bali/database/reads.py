@@ -59,19 +59,24 @@ class ReadPlan:
         self._lists: dict[tuple[str, str], tuple[tuple[Term, ...], Select[Any]]] = {}
         self._engines: dict[int, tuple[AsyncEngine, AsyncEngine]] = {}
 
-    async def get(self, key: Any) -> BaseModel:
-        """Return the item with this key; raise `NotFound` when there is none."""
+    async def get(self, store: Any, key: Any) -> BaseModel:
+        """Return the item with this key, of those in `store`; raise `NotFound` without one."""
         row = None
         if self._store.may_exist(key):
-            rows = await self._rows(self._get, {"key": key})
+            statement = self._get
+            if conditions := store.conditions:
+                statement = statement.where(*conditions)
+            rows = await self._rows(statement, {"key": key})
             row = rows[0] if rows else None
         if row is None:
             raise self._store.missing(key)
         return self._make(row)
 
-    async def list(self, query: ListQuery) -> Page[BaseModel]:
-        """Return one page, of a query without a page token and a total."""
+    async def list(self, store: Any, query: ListQuery) -> Page[BaseModel]:
+        """Return one page of those in `store`, of a query without a page token and a total."""
         terms, statement = self._list(query.order_by)
+        if conditions := store.conditions:
+            statement = statement.where(*conditions)
         if query.filters:
             statement = statement.where(*get_filters_expr(self._model, **query.filters))
         if query.condition is not None:

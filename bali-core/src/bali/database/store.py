@@ -6,19 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, false, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bali.database.aip_filter import filter_condition, filterable
-from bali.database.columns import integer_range, python_type
+from bali.database.columns import columns_of, integer_range, python_type
 from bali.database.filters import filter_types, get_filters_expr
 from bali.database.managers import load_what_the_database_set, store_object
 from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_after
 from bali.database.reads import ReadPlan, is_plain
+from bali.database.repeats import DatabaseRepeats
 from bali.database.schema import model_to_schema
+from bali.database.soft_delete import SoftDelete, is_alive, mark_deleted, take_back
 from bali.database.tokens import decode_token, encode_token, invalid_token
 from bali.database.unit import Unit
-from bali.errors import ConfigurationError, NotFound
+from bali.errors import (
+    AlreadyExists,
+    ConfigurationError,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+)
 from bali.resources import ListQuery, Page
 
 __all__ = ["ModelStore", "StoreAccess"]
@@ -36,11 +44,42 @@ class StoreAccess:
 
 
 class ModelStore:
-    """List, get, create, update and delete of one model; see `bali.resources.Store`."""
+    """The items of one model, as one caller sees them; see `bali.resources.ContractStore`."""
 
-    def __init__(self, model: type[Any]) -> None:
+    def __init__(
+        self, model: type[Any], *, visible: Any = True, show_deleted: bool = False
+    ) -> None:
         self.model = model
         self.database = model.__database__
+        self.is_soft = issubclass(model, SoftDelete)
+        self._show_deleted = show_deleted
+        self._visible: tuple[Any, ...] = ()
+        if visible is not True:
+            self._visible = (false() if visible is False else visible,)
+
+    def seen(self, *, visible: Any = True, show_deleted: bool = False) -> ModelStore:
+        """Return the store as one caller sees it."""
+        return ModelStore(self.model, visible=visible, show_deleted=show_deleted)
+
+    @property
+    def conditions(self) -> tuple[Any, ...]:
+        """What every item has to fulfil that is read."""
+        if self.is_soft and not self._show_deleted:
+            return (*self._visible, is_alive(self.model))
+        return self._visible
+
+    @property
+    def version_name(self) -> str | None:
+        """The attribute that counts the changes of an item, None without one."""
+        column = self.model.__mapper__.version_id_col
+        if column is None:
+            return None
+        return str(self.model.__mapper__.get_property_by_column(column).key)
+
+    @property
+    def repeats(self) -> DatabaseRepeats:
+        """What remembers requests, beside the items."""
+        return DatabaseRepeats(self.database)
 
     @property
     def key_name(self) -> str:
@@ -86,7 +125,7 @@ class ModelStore:
 
     async def list(self, query: ListQuery) -> Page[Any]:
         """Return one page."""
-        conditions = get_filters_expr(self.model, **query.filters)
+        conditions = (*get_filters_expr(self.model, **query.filters), *self.conditions)
         total = select(func.count()).select_from(self.model).where(*conditions)
         return await self.page(query, select(self.model).where(*conditions), total)
 
@@ -129,35 +168,104 @@ class ModelStore:
         """Return the item with this key."""
         return await self.database.run(lambda session: self._found(session, key))
 
+    async def lock(self, key: Any) -> Any:
+        """Return the item with this key, deleted or not; nobody changes it before the unit ends."""
+        [item] = await self.database.run(lambda session: self._locked(session, [key]))
+        return item
+
     async def create(self, values: Mapping[str, Any]) -> Any:
         """Store a new item and return it."""
 
         async def work(session: AsyncSession) -> Any:
-            return await store_object(session, self.model(**values))
-
-        return await self.database.run(work, writes=True)
-
-    async def update(self, key: Any, values: Mapping[str, Any]) -> Any:
-        """Change attributes of an item and return it."""
-
-        async def work(session: AsyncSession) -> Any:
-            item = await self._found(session, key, lock={"key_share": True})
-            for name, value in values.items():
-                setattr(item, name, value)
-            await session.flush()
-            await load_what_the_database_set(session, item)
+            item = await store_object(session, self.model(**values))
+            await self._refuse_invisible(session, [item])
             return item
 
         return await self.database.run(work, writes=True)
 
+    async def create_many(self, values: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        """Store new items, in one statement, and return them in this order."""
+
+        async def work(session: AsyncSession) -> Sequence[Any]:
+            items = [self.model(**item) for item in values]
+            session.add_all(items)
+            await session.flush()
+            await self._load_rest(session, items)
+            await self._refuse_invisible(session, items)
+            return items
+
+        return await self.database.run(work, writes=True)  # type: ignore[no-any-return]  # of `work`
+
+    async def update(self, key: Any, values: Mapping[str, Any]) -> Any:
+        """Change attributes of an item and return it."""
+        return (await self.update_many([(key, values)]))[0]
+
+    async def update_many(self, changes: Sequence[tuple[Any, Mapping[str, Any]]]) -> Sequence[Any]:
+        """Change attributes of items and return them in this order."""
+
+        async def work(session: AsyncSession) -> Sequence[Any]:
+            keys = [key for key, _ in changes]
+            items = await self._locked(session, keys, key_share=True)
+            for item, (_, values) in zip(items, changes, strict=True):
+                self._refuse_deleted(item)
+                for name, value in values.items():
+                    setattr(item, name, value)
+            await session.flush()
+            if len(items) > 1 and any(
+                column.onupdate for column in columns_of(self.model).values()
+            ):
+                # SQLAlchemy takes what the first row was given for that of all.
+                items = await self._all_found(session, keys, (), is_fresh=True)
+            await self._load_rest(session, items)
+            await self._refuse_invisible(session, items)
+            return items
+
+        return await self.database.run(work, writes=True)  # type: ignore[no-any-return]  # of `work`
+
+    async def get_many(self, keys: Sequence[Any]) -> Sequence[Any]:
+        """Return the items with these keys, in one statement, in this order."""
+        return await self.database.run(  # type: ignore[no-any-return]  # of `_all_found`
+            lambda session: self._all_found(session, keys, self.conditions)
+        )
+
     async def delete(self, key: Any) -> None:
         """Remove the item with this key."""
+        await self.delete_many([key])
+
+    async def delete_many(self, keys: Sequence[Any]) -> None:
+        """Remove the items with these keys."""
 
         async def work(session: AsyncSession) -> None:
-            await session.delete(await self._found(session, key, lock={}))
+            items = await self._locked(session, keys)
+            gone = [key for key, item in zip(keys, items, strict=True) if self._is_deleted(item)]
+            if gone:
+                raise self.missing(*gone)
+            for item in items:
+                if self.is_soft:
+                    mark_deleted(item)
+                else:
+                    await session.delete(item)
             await session.flush()
 
         await self.database.run(work, writes=True)
+
+    async def undelete(self, key: Any) -> Any:
+        """Take back the deletion of an item and return it."""
+
+        async def work(session: AsyncSession) -> Any:
+            [item] = await self._locked(session, [key])
+            if not self._is_deleted(item):
+                raise AlreadyExists(
+                    f"The {self.model.__name__} with the {self.key_name} {str(key)[:80]} is not "
+                    "deleted",
+                    reason="NOT_DELETED",
+                )
+            take_back(item)
+            await session.flush()
+            await self._load_rest(session, [item])
+            return item
+
+        return await self.database.run(work, writes=True)
 
     async def _after(
         self, session: AsyncSession, query: ListQuery, terms: tuple[Term, ...]
@@ -174,25 +282,92 @@ class ModelStore:
             raise invalid_token()
         return tuple(row)
 
-    async def _found(
-        self, session: AsyncSession, key: Any, *, lock: dict[str, bool] | None = None
-    ) -> Any:
-        """Return an item; `lock` (options of FOR UPDATE) keeps others from changing it."""
-        item = None
-        if self.may_exist(key):
-            if lock is not None and self.database.backend == "sqlite":
-                await _lock_sqlite(session)
-            item = await session.get(self.model, key, with_for_update=lock)
-        if item is None:
-            raise self.missing(key)
-        return item
+    async def _found(self, session: AsyncSession, key: Any) -> Any:
+        """Return one item."""
+        if not self.conditions:
+            item = await session.get(self.model, key) if self.may_exist(key) else None
+            if item is None:
+                raise self.missing(key)
+            return item
+        return (await self._all_found(session, [key], self.conditions))[0]
 
-    def missing(self, key: Any) -> NotFound:
-        """Return the error for a key without an item."""
+    async def _locked(
+        self, session: AsyncSession, keys: Sequence[Any], *, key_share: bool = False
+    ) -> Sequence[Any]:
+        """Return items that nobody else can change now, deleted ones among them.
+
+        `key_share` lets others refer to them meanwhile.
+        """
+        if self.database.backend == "sqlite":
+            await _lock_sqlite(session)
+        return await self._all_found(
+            session, keys, self._visible, lock={"key_share": True} if key_share else {}
+        )
+
+    async def _all_found(
+        self,
+        session: AsyncSession,
+        keys: Sequence[Any],
+        conditions: Sequence[Any],
+        *,
+        lock: Mapping[str, Any] | None = None,
+        is_fresh: bool = False,
+    ) -> Sequence[Any]:
+        """Return the items with these keys in this order.
+
+        `lock` holds options of FOR UPDATE. Locked or fresh ones are as they are in the database,
+        the others may be as this unit of work has seen them before.
+        """
+        possible = [key for key in keys if self.may_exist(key)]
+        key_of = self.model.__mapper__.get_property_by_column(self._key).class_attribute
+        chosen = key_of == possible[0] if len(possible) == 1 else key_of.in_(possible)
+        statement = select(self.model).where(chosen, *conditions)
+        if lock is not None:
+            # In one order, so that two calls never wait for one another.
+            statement = statement.order_by(self._key).with_for_update(**lock)
+        if lock is not None or is_fresh:
+            statement = statement.execution_options(populate_existing=True)
+        rows = (await session.scalars(statement)).unique().all() if possible else ()
+        found = {getattr(item, self.key_name): item for item in rows}
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        if missing:
+            raise self.missing(*missing)
+        return [found[key] for key in keys]
+
+    def _is_deleted(self, item: Any) -> bool:
+        return self.is_soft and item.deleted_time is not None
+
+    def _refuse_deleted(self, item: Any) -> None:
+        if self._is_deleted(item):
+            raise FailedPrecondition(
+                f"This {self.model.__name__} is deleted; undelete it first", reason="DELETED"
+            )
+
+    async def _load_rest(self, session: AsyncSession, items: Sequence[Any]) -> None:
+        """Read what the database itself has set, where the statement did not return it."""
+        for item in items:
+            await load_what_the_database_set(session, item)
+
+    async def _refuse_invisible(self, session: AsyncSession, items: Sequence[Any]) -> None:
+        """Raise `PermissionDenied` when an item became one that its caller cannot see."""
+        if not self._visible:
+            return
+        keys = {getattr(item, self.key_name) for item in items}
+        statement = (
+            select(func.count()).select_from(self.model).where(self._key.in_(keys), *self._visible)
+        )
+        if await session.scalar(statement) != len(keys):
+            raise PermissionDenied(
+                f"You may not make such a {self.model.__name__}", reason="NOT_VISIBLE"
+            )
+
+    def missing(self, *keys: Any) -> NotFound:
+        """Return the error for keys without an item."""
+        shown = ", ".join(str(key)[:80] for key in keys[:20])
         return NotFound(
-            f"There is no {self.model.__name__} with the {self.key_name} {str(key)[:80]}",
+            f"There is no {self.model.__name__} with the {self.key_name} {shown}",
             resource_type=self.model.__name__,
-            resource_name=f"{self.model.__tablename__}/{key}",
+            resource_name=f"{self.model.__tablename__}/{keys[0]}",
         )
 
     def may_exist(self, key: Any) -> bool:

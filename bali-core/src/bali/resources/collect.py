@@ -17,9 +17,12 @@ from pydantic import BaseModel
 
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, options_in, place_of
-from bali.resources.operation import Owner, action_spec
-from bali.resources.resource import STANDARD_ACTIONS, ModelResource, Resource
+from bali.resources.batches import BATCHES, batch_spec
+from bali.resources.operation import action_spec
+from bali.resources.owner import Owner
+from bali.resources.resource import EXTRA_ACTIONS, STANDARD_ACTIONS, ModelResource, Resource
 from bali.resources.spec import ActionSpec, Kind, ResourceSpec
+from bali.resources.store import ContractStore
 from bali.schemas import Describer
 
 __all__ = ["Collector"]
@@ -29,7 +32,7 @@ _PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 #: What is refused when it is nearly spelled right: a rule that nobody reads protects nothing.
-_SPELLED = ("permission_classes", "filters", "http_endpoint", "page_size")
+_SPELLED = ("permission_classes", "filters", "http_endpoint", "page_size", "batch", "visible_to")
 _NEARLY = 0.85
 
 
@@ -66,8 +69,8 @@ class _ResourceReader:
     """Reads one class."""
 
     def __init__(self, resource: type[Resource], describer: Describer) -> None:
-        store = resource.find_store()
         self.resource = resource
+        store = resource.find_store()
         self.place = place_of(resource)
         self.store = store
         self.path = resource.endpoint()
@@ -84,7 +87,8 @@ class _ResourceReader:
 
     def read(self) -> ResourceSpec:
         self._check()
-        actions = tuple(self._action(name, function) for name, function in self._functions())
+        actions = [self._action(name, function) for name, function in self._functions()]
+        actions += self._extra(actions)
         if not actions:
             raise ConfigurationError(
                 f"{self.place} offers nothing: set `model` or `schema`, or mark a method with "
@@ -99,8 +103,24 @@ class _ResourceReader:
             place=self.place,
             record=self.owner.describer.model(schema) if schema else None,
             description=inspect.getdoc(self.resource) or "",
-            actions=actions,
+            actions=tuple(actions),
         )
+
+    def _extra(self, actions: Sequence[ActionSpec]) -> Iterator[ActionSpec]:
+        """Yield what is offered besides: undelete where deleted items are kept, and batches."""
+        singles = {action.name: action for action in actions if action.kind is not Kind.CUSTOM}
+        if "delete" in singles and isinstance(self.store, ContractStore) and self.store.is_soft:
+            undelete = self._extra_function("undelete")
+            if undelete is not None:
+                yield self._action("undelete", undelete)
+        for name, kind in BATCHES.items() if self.resource.batch else ():
+            function = self._extra_function(kind.value)
+            if name in singles and function is not None:
+                options = options_in(self.resource, kind.value) or ActionOptions()
+                yield batch_spec(self.owner, kind, function, options, singles[name])
+
+    def _extra_function(self, name: str) -> Any:
+        return inspect.getattr_static(self.resource, name)
 
     def _check_spelling(self) -> None:
         for cls in self.resource.__mro__[: self.resource.__mro__.index(Resource)]:
@@ -134,6 +154,7 @@ class _ResourceReader:
                 f"{self.place}: every call makes an object of it with `(request, context)`, which "
                 f"its __init__ does not take ({error})"
             ) from error
+        self._check_contract()
         if issubclass(self.resource, ModelResource) and self.store is None:
             raise ConfigurationError(f"{self.place} has no model; set `model = ...`")
         for name in (self.owner.singular, self.owner.plural):
@@ -146,6 +167,17 @@ class _ResourceReader:
                 f"{self.place}: http_endpoint {self.path!r} is not a URL path; write it like "
                 "http_endpoint = 'users'"
             )
+
+    def _check_contract(self) -> None:
+        for wanted, name in (
+            (self.resource.batch, "batch"),
+            (self.resource.limits_sight(), "visible_to"),
+        ):
+            if wanted and not isinstance(self.store, ContractStore):
+                raise ConfigurationError(
+                    f"{self.place}: {name} needs a database model; set `model`, or `schema` to one "
+                    "made by model_to_schema(...)"
+                )
 
     def _functions(self) -> Iterator[tuple[str, Any]]:
         offered = self.resource.actions
@@ -167,7 +199,7 @@ class _ResourceReader:
                     f"{self.place}: actions names {name!r}, which nothing provides; set `model` or "
                     "write the method"
                 )
-        seen = set(STANDARD_ACTIONS)
+        seen = {*STANDARD_ACTIONS, *self._extra_names()}
         for cls in reversed(self.resource.__mro__):
             for name in vars(cls):
                 if name not in seen and options_in(self.resource, name):
@@ -175,9 +207,22 @@ class _ResourceReader:
                     yield name, inspect.getattr_static(self.resource, name)
 
     def _action(self, name: str, function: Any) -> ActionSpec:
-        kind = Kind(name) if name in STANDARD_ACTIONS else Kind.CUSTOM
+        is_standard = name in STANDARD_ACTIONS or name in self._extra_names()
+        kind = Kind(name) if is_standard else Kind.CUSTOM
         options = options_in(self.resource, name) or ActionOptions()
         return action_spec(self.owner, name, kind, function, options)
+
+    def _extra_names(self) -> Iterable[str]:
+        """Return the names of the extra actions that the class leaves as they are, or may change.
+
+        One that is not offered may be the name of an action of its own.
+        """
+        is_soft = isinstance(self.store, ContractStore) and self.store.is_soft
+        for name in EXTRA_ACTIONS:
+            is_offered = is_soft if name == "undelete" else self.resource.batch
+            own = inspect.getattr_static(self.resource, name)
+            if is_offered or own is inspect.getattr_static(Resource, name):
+                yield name
 
 
 def _is_resource(candidate: Any) -> TypeGuard[type[Resource]]:

@@ -59,6 +59,12 @@ class Context:
     `time.monotonic()`, None for never. `peer`: the client's address as `host:port`, "" when
     unknown. `peer_certificate`: whom the client's certificate names, None without one.
     `response_metadata`: headers (gRPC: initial metadata) to send with the answer.
+
+    What a caller of a standard action may ask for besides: `validate_only`, that nothing be kept of
+    what it does (AIP-163); `show_deleted`, that soft-deleted items count (AIP-164);
+    `expected_etag`, that the item still have this etag (AIP-154), "" for any; `repeat_key`, that
+    the action be done once, however often it is asked for (AIP-155), "" for not. `etag` is that of
+    the item in the answer, "" when there is none.
     """
 
     operation: str = ""
@@ -70,6 +76,11 @@ class Context:
     peer: str = ""
     peer_certificate: PeerCertificate | None = None
     response_metadata: dict[str, str] = field(default_factory=dict)
+    validate_only: bool = False
+    show_deleted: bool = False
+    expected_etag: str = ""
+    repeat_key: str = ""
+    etag: str = ""
     _traceparent: str = ""
 
     def __post_init__(self) -> None:

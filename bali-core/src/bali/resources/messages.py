@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, TypeGuard, Union, get_args, get_origin
 
 from annotated_types import MaxLen
@@ -43,18 +43,20 @@ def list_request(
     filters: Mapping[str, Any],
     *,
     page_size: int | None,
+    reserved: Mapping[str, Any] = MappingProxyType({}),
     where: str,
 ) -> type[ListRequest]:
     """Return a list request with a field for each filter that `base` lacks.
 
-    `filters` maps names to annotations; `page_size` is the default, None for that of `base`.
+    `filters` maps names to annotations; `page_size` is the default, None for that of `base`;
+    `reserved` are further fields as `create_model` takes them.
     Raises `ConfigurationError`, beginning with `where`, for a name that every list has and for a
     page size out of range.
     """
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = dict(reserved)
     attributes: dict[str, str] = {}
     for filter_name, annotation in filters.items():
-        if filter_name in ListRequest.model_fields or filter_name in FORMER_NAMES:
+        if filter_name in {*ListRequest.model_fields, *FORMER_NAMES, *reserved}:
             raise ConfigurationError(
                 f"{where}: filter {filter_name!r} has the name of a field that every list has"
             )

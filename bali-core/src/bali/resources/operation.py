@@ -7,7 +7,6 @@ import inspect
 import operator
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -16,9 +15,11 @@ from pydantic import Field as PydanticField
 
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, place_of
+from bali.resources.etags import Etags
 from bali.resources.filterable import filterable_fields
 from bali.resources.messages import is_model, list_request, page_response, response, without_none
 from bali.resources.naming import camel, kebab
+from bali.resources.owner import Owner
 from bali.resources.permissions import permissions_of
 from bali.resources.requests import (
     FieldMask,
@@ -28,29 +29,16 @@ from bali.resources.requests import (
     request_field,
     schema_of_input,
 )
+from bali.resources.reserved import reserved_fields
 from bali.resources.signature import MISSING, Argument, Signature, read_signature
 from bali.resources.spec import ActionSpec, HttpBinding, Kind, Wrap
-from bali.resources.store import Page, Store, Stored
-from bali.schemas import Describer, EnumNode, Field, ListNode, MapNode, Record, Scalar, UnionNode
+from bali.resources.store import ContractStore, Page, Stored
+from bali.schemas import EnumNode, Field, ListNode, MapNode, Record, Scalar, UnionNode
 
-__all__ = ["Owner", "action_spec"]
+__all__ = ["action_spec"]
 
 _QUERY_METHODS = ("GET", "DELETE")
 _IDENTIFIER = re.compile(r"[A-Za-z]\w*", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """What an action has from its resource."""
-
-    resource: type[Any]
-    place: str
-    describer: Describer
-    store: Store | None
-    schema: type[BaseModel] | None
-    singular: str
-    plural: str
-    path: str
 
 
 def action_spec(
@@ -123,10 +111,21 @@ class _ActionReader:
             keyword_of_body=self.signature.body.name if self.signature.body else None,
             keyword_of_id=self.signature.key.name if self.signature.key else None,
             keywords={argument.name: argument.name for argument in self.signature.scalars},
+            reserved=frozenset(reserved_fields(self.kind, self.owner.store)),
+            etags=self._etags(),
             summary=doc.partition("\n")[0],
             description=doc,
             tags=self.options.tags or (self.owner.plural,),
         )
+
+    def _etags(self) -> Etags | None:
+        store, schema = self.owner.store, self.owner.schema
+        if self.kind in (Kind.CUSTOM, Kind.LIST) or not isinstance(store, ContractStore):
+            return None
+        if schema is None:
+            return None
+        record = self.owner.describer.model(schema)
+        return Etags(schema, record, version=store.version_name)
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -207,6 +206,7 @@ class _ActionReader:
                     description="The fields to change; those that are present when absent.",
                 ),
             )
+        fields |= reserved_fields(self.kind, self.owner.store)
         if not fields:
             return None
         return create_model(
@@ -237,6 +237,7 @@ class _ActionReader:
             base,
             filters,
             page_size=resource.page_size,
+            reserved=reserved_fields(Kind.LIST, owner.store) if self.kind is Kind.LIST else {},
             where=owner.place,
         )
         return self._restricted(model)
@@ -432,6 +433,8 @@ class _ActionReader:
         if self.kind is Kind.DELETE:
             status = 204 if self._returns() is None else 200
             return (HttpBinding(method="DELETE", path=item, body=None, status=status),)
+        if self.kind is Kind.UNDELETE:
+            return (HttpBinding(method="POST", path=f"{item}:undelete", body="*"),)
         base = item if self.is_detail else self.owner.path
         path = f"{base}/{self.options.path or kebab(self.name)}"
         return tuple(self._custom_binding(method, path, request) for method in self.options.methods)

@@ -25,7 +25,9 @@ __all__ = [
     "IsAuthenticated",
     "Permission",
     "PermissionLike",
+    "allows_object",
     "authorize",
+    "checks_objects",
     "permissions_of",
     "scopes_of",
 ]
@@ -67,6 +69,15 @@ class Permission(_Composable, metaclass=_PermissionType):
     @abstractmethod
     def has_permission(self, context: Context) -> bool | Awaitable[bool]:
         """Tell whether the call may go on; `context.principal` is None for an anonymous caller."""
+
+    def has_object_permission(self, context: Context, item: Any) -> bool | Awaitable[bool]:
+        """Tell whether the call may go on with an item of the database, once it is known.
+
+        Asked for each item that a call names by its key, alone or in a batch, after
+        `has_permission` has agreed. What a list returns is the business of `visible_to`.
+        """
+        del context, item
+        return True
 
 
 #: The name that the first bali and Django REST framework use.
@@ -115,6 +126,12 @@ class _All(Permission):
                 return False
         return True
 
+    async def has_object_permission(self, context: Context, item: Any) -> bool:
+        for part in self.parts:
+            if not await allows_object(part, context, item):
+                return False
+        return True
+
     def __repr__(self) -> str:
         return f"({' & '.join(map(_name, self.parts))})"
 
@@ -129,6 +146,12 @@ class _Any(Permission):
                 return True
         return False
 
+    async def has_object_permission(self, context: Context, item: Any) -> bool:
+        for part in self.parts:
+            if await _agrees(part, context, item):
+                return True
+        return False
+
     def __repr__(self) -> str:
         return f"({' | '.join(map(_name, self.parts))})"
 
@@ -138,7 +161,11 @@ class _Not(Permission):
         self.part = part
 
     async def has_permission(self, context: Context) -> bool:
-        return not await _verdict(self.part, context)
+        # A rule about items has the last word when the item is known.
+        return checks_objects((self.part,)) or not await _verdict(self.part, context)
+
+    async def has_object_permission(self, context: Context, item: Any) -> bool:
+        return not await _agrees(self.part, context, item)
 
     def __repr__(self) -> str:
         return f"~{_name(self.part)}"
@@ -163,6 +190,26 @@ async def authorize(permissions: tuple[Permission, ...], context: Context) -> No
         if not await _verdict(permission, context):
             refusal = Unauthenticated if context.principal is None else PermissionDenied
             raise refusal
+
+
+def checks_objects(permissions: Iterable[Permission]) -> bool:
+    """Tell whether any of the permissions has a rule about items (`has_object_permission`)."""
+    for permission in permissions:
+        if isinstance(permission, (_All, _Any, _Not)):
+            parts = (permission.part,) if isinstance(permission, _Not) else permission.parts
+            if checks_objects(parts):
+                return True
+        elif type(permission).has_object_permission is not Permission.has_object_permission:
+            return True
+    return False
+
+
+async def allows_object(permission: Permission, context: Context, item: Any) -> bool:
+    """Return what a permission says of an item."""
+    verdict = permission.has_object_permission(context, item)
+    if inspect.isawaitable(verdict):
+        verdict = await verdict
+    return bool(verdict)
 
 
 def scopes_of(permissions: Iterable[Permission]) -> tuple[frozenset[str] | None, ...]:
@@ -202,6 +249,10 @@ def _fewest(ways: Iterable[_Way]) -> tuple[_Way, ...]:
     if len(known) > _MAX_WAYS:
         return (*(way for way in every if way is None), frozenset())
     return tuple(way for way in every if way is None or not any(other < way for other in known))
+
+
+async def _agrees(permission: Permission, context: Context, item: Any) -> bool:
+    return await _verdict(permission, context) and await allows_object(permission, context, item)
 
 
 async def _verdict(permission: Permission, context: Context) -> bool:

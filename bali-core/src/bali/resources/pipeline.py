@@ -20,15 +20,19 @@ from bali.concurrency import cancelled_once, in_context, run_in_thread
 from bali.errors import BaliError, DeadlineExceeded, Internal
 from bali.resources.access import access_line
 from bali.resources.admission import Admission
+from bali.resources.batches import validator_of
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
+from bali.resources.guards import Guard
 from bali.resources.permissions import authorize
 from bali.resources.reading import Read, read_of
+from bali.resources.repeating import Repeater
 from bali.resources.requests import ListRequest
+from bali.resources.reserved import reserve
 from bali.resources.results import result_of
 from bali.resources.spec import ActionSpec, Wrap
-from bali.resources.store import Listing, UnitFactory
+from bali.resources.store import ContractStore, Listing, UnitFactory
 from bali.resources.streams import items_of
-from bali.resources.validation import MAX_DEPTH, Validator
+from bali.resources.validation import MAX_DEPTH
 
 __all__ = ["Pipeline"]
 
@@ -59,15 +63,12 @@ class Pipeline:
         self.authenticator = authenticator
         self.admission = admission or Admission()
         self.stream_admission = stream_admission or Admission(max_in_flight=1000, max_waiting=0)
-        self._validators: dict[ActionSpec, Validator] = {}
-        self._reads: dict[ActionSpec, Read] = {}
+        self._prepared: dict[ActionSpec, _Prepared] = {}
 
-    def prepare(self, spec: ActionSpec) -> None:
+    def prepare(self, spec: ActionSpec) -> _Prepared:
         """Build at start what calls of this action need."""
-        self._validators[spec] = Validator(spec, max_depth=self.max_depth)
-        read = read_of(spec)
-        if read is not None:
-            self._reads[spec] = read
+        prepared = self._prepared[spec] = _Prepared(spec, self.max_depth)
+        return prepared
 
     async def run(self, call: Call) -> BaseModel | None:
         """Answer a call: an object of `spec.response_model`, None for an empty response.
@@ -99,16 +100,44 @@ class Pipeline:
             leave_context(token)
 
     async def _answer(self, call: Call) -> BaseModel | None:
-        keywords = await self._admit(call)
-        read = self._reads.get(call.spec)
-        if read is not None and (found := await read(keywords)) is not None:
-            return found
-        async with _open(self.units):
-            resource = call.spec.resource(None, call.context)
-            value = await _invoke(call.spec, resource, keywords)
+        spec, context = call.spec, call.context
+        prepared, keywords = await self._admit(call)
+        result = None
+        if prepared.read is not None:
+            result = await prepared.read(keywords, context)
+        if result is None:
+            result = await self._act(spec, context, prepared, keywords)
+        if (
+            spec.etags is not None
+            and type(result) is spec.etags.schema
+            and "etag" not in context.response_metadata
+        ):
+            context.etag = spec.etags.of(result)
+        return result
+
+    async def _act(
+        self, spec: ActionSpec, context: Context, prepared: _Prepared, keywords: Mapping[str, Any]
+    ) -> BaseModel | None:
+        """Do what an action does, in a unit of work."""
+
+        async def perform() -> BaseModel | None:
+            resource = spec.resource(None, context)
+            if prepared.guard is not None:
+                await prepared.guard.check(resource, context, keywords)
+            value = await _invoke(spec, resource, keywords)
             if hasattr(type(value), "read_page"):
-                value = await _read(call.spec, value, keywords)
-            return result_of(call.spec, value)
+                value = await _read(spec, value, keywords)
+            return result_of(spec, value)
+
+        try:
+            async with _open(self.units):
+                if context.validate_only:
+                    raise _NothingKept(await perform())  # noqa: TRY301 - it ends the unit
+                if context.repeat_key and prepared.repeater is not None:
+                    return await prepared.repeater.answer(context, keywords, perform)
+                return await perform()
+        except _NothingKept as tried:
+            return tried.result
 
     async def stream(self, call: Call) -> AsyncGenerator[BaseModel, None]:
         """Answer a streaming call: objects of `spec.response_model`, one by one.
@@ -143,31 +172,53 @@ class Pipeline:
     async def _results(self, call: Call) -> AsyncGenerator[BaseModel | None, None]:
         entered = await self.stream_admission.enter(call.context)
         try:
-            keywords = await self._admit(call)
+            prepared, keywords = await self._admit(call)
             resource = call.spec.resource(None, call.context)
-            async with (
-                _open(self.units),
-                aclosing(items_of(call.spec, resource, keywords)) as items,
-            ):
-                async for value in items:
-                    yield result_of(call.spec, value)
+            async with _open(self.units):
+                if prepared.guard is not None:
+                    await prepared.guard.check(resource, call.context, keywords)
+                async with aclosing(items_of(call.spec, resource, keywords)) as items:
+                    async for value in items:
+                        yield result_of(call.spec, value)
         finally:
             self.stream_admission.leave(entered)
 
-    async def _admit(self, call: Call) -> Mapping[str, Any]:
+    async def _admit(self, call: Call) -> tuple[_Prepared, Mapping[str, Any]]:
         spec, context = call.spec, call.context
         context.operation = spec.operation
         if self.authenticator is not None and context.principal is None:
             context.principal = await self.authenticator.authenticate(context)
         if spec.permissions:
             await authorize(spec.permissions, context)
-        return self._validator(spec).keywords(call.arguments)
+        prepared = self._prepared.get(spec) or self.prepare(spec)
+        parameters, keywords = prepared.validator.read(call.arguments)
+        if spec.reserved:
+            reserve(context, spec.reserved, parameters)
+        return prepared, keywords
 
-    def _validator(self, spec: ActionSpec) -> Validator:
-        validator = self._validators.get(spec)
-        if validator is None:
-            validator = self._validators[spec] = Validator(spec, max_depth=self.max_depth)
-        return validator
+
+class _Prepared:
+    """What the calls of one action share."""
+
+    __slots__ = ("guard", "read", "repeater", "validator")
+
+    def __init__(self, spec: ActionSpec, max_depth: int) -> None:
+        self.validator = validator_of(spec, max_depth=max_depth)
+        self.read: Read | None = read_of(spec)
+        guard = Guard(spec)
+        self.guard = None if guard.is_idle else guard
+        self.repeater: Repeater | None = None
+        store = spec.resource.find_store() if "request_id" in spec.reserved else None
+        if isinstance(store, ContractStore):
+            self.repeater = Repeater(spec, store.repeats)
+
+
+class _NothingKept(Exception):
+    """Ends a unit of work whose call only wanted to know what would come of it."""
+
+    def __init__(self, result: BaseModel | None) -> None:
+        super().__init__()
+        self.result = result
 
 
 async def _staying(work: Coroutine[Any, Any, T]) -> T:

@@ -8,15 +8,19 @@ from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel
 
+from bali.resources.context import Context
+from bali.resources.permissions import checks_objects
 from bali.resources.resource import Resource
 from bali.resources.spec import ActionSpec, Kind
-from bali.resources.store import ReadPlan
+from bali.resources.store import ContractStore, ReadPlan, Store
 from bali.schemas import Scalar, ScalarKind, records_of
 
 __all__ = ["Read", "read_of"]
 
 #: Answers a call with its keyword arguments; None when the action itself has to.
-Read: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[BaseModel | None]]
+Read: TypeAlias = Callable[[Mapping[str, Any], Context], Awaitable[BaseModel | None]]
+#: Finds the store as the caller sees it.
+_Sight: TypeAlias = Callable[[Context], Store]
 
 #: What a store may hold and no protocol carries (NaN): such values go the long way, and are found.
 _UNCHECKED = frozenset({ScalarKind.FLOAT, ScalarKind.ANY, ScalarKind.TIME, ScalarKind.TIMEDELTA})
@@ -26,36 +30,49 @@ def read_of(spec: ActionSpec) -> Read | None:
     """Return the short way of an action; None when it has code of its own, or its store no plan."""
     if spec.kind not in (Kind.GET, Kind.LIST) or not _is_generic(spec):
         return None
+    if spec.kind is Kind.GET and checks_objects(spec.permissions):
+        return None
     store = spec.resource.find_store()
     schema = spec.response_model
     if schema is not None and spec.kind is Kind.LIST:
         schema = get_args(schema.model_fields["items"].annotation)[0]
-    if store is None or schema is None or spec.response is None:
+    if not isinstance(store, ContractStore) or schema is None or spec.response is None:
         return None
     plan = store.read_plan(schema)
     if plan is None or any(_needs_check(field.node) for record in records_of(spec.response)
                            for field in record.fields):  # fmt: skip
         return None
-    return _get(spec, plan) if spec.kind is Kind.GET else _list(spec, plan)
+    sight = _sight(spec, store)
+    return _get(spec, plan, sight) if spec.kind is Kind.GET else _list(spec, plan, sight)
 
 
-def _get(spec: ActionSpec, plan: ReadPlan) -> Read:
+def _sight(spec: ActionSpec, store: Store) -> _Sight:
+    resource: type[Resource] = spec.resource
+    is_alike = not (resource.limits_sight() or "show_deleted" in spec.reserved)
+
+    def seen(context: Context) -> Store:
+        return store if is_alike else resource(None, context).store
+
+    return seen
+
+
+def _get(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Read:
     name = str(spec.keyword_of_id)
 
-    async def get(keywords: Mapping[str, Any]) -> BaseModel | None:
-        return await plan.get(keywords[name])
+    async def get(keywords: Mapping[str, Any], context: Context) -> BaseModel | None:
+        return await plan.get(sight(context), keywords[name])
 
     return get
 
 
-def _list(spec: ActionSpec, plan: ReadPlan) -> Read:
+def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Read:
     name, response = str(spec.keyword_of_body), spec.response_model
 
-    async def read(keywords: Mapping[str, Any]) -> BaseModel | None:
+    async def read(keywords: Mapping[str, Any], context: Context) -> BaseModel | None:
         query = keywords[name].query()
         if response is None or not plan.serves(query):
             return None
-        page = await plan.list(query)
+        page = await plan.list(sight(context), query)
         return response.model_construct(
             items=page.items, next_page_token=page.next_page_token, total=page.total
         )

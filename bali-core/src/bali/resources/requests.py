@@ -180,6 +180,7 @@ class ListRequest(BaseModel):
             sortable=self.sortable_names,
             filter=self.filter,
             condition=self.condition,
+            show_deleted=getattr(self, "show_deleted", False),
         )
 
 

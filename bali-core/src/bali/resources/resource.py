@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
+import inspect
 from abc import ABCMeta
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel
 
+from bali.concurrency import run_in_thread
 from bali.errors import ConfigurationError, Unimplemented
 from bali.resources.action import action, action_options, options_in, place_of
+from bali.resources.batches import Change
 from bali.resources.context import Context, Principal
 from bali.resources.naming import kebab, pluralise, snake
 from bali.resources.permissions import PermissionLike
 from bali.resources.requests import ListRequest, output_only_names, wire_names
 from bali.resources.servicer import ServicerResource
-from bali.resources.store import Page, Store, Stored
+from bali.resources.store import ContractStore, Page, Store, Stored
 
-__all__ = ["STANDARD_ACTIONS", "ModelResource", "Resource"]
+__all__ = ["EXTRA_ACTIONS", "STANDARD_ACTIONS", "ModelResource", "Resource"]
 
 STANDARD_ACTIONS = ("list", "get", "create", "update", "delete")
+#: What the base class offers besides, where the model or the resource says so.
+EXTRA_ACTIONS = ("undelete", "batch_get", "batch_create", "batch_update", "batch_delete")
 
 
 class _Namespace(dict[str, Any]):
@@ -89,6 +95,8 @@ class Resource(metaclass=ResourceType):
     permission_classes: ClassVar[Sequence[PermissionLike]] = ()
     #: Which of the standard actions are offered; all when absent.
     actions: ClassVar[Sequence[str] | None] = None
+    #: Whether there is a batch of each standard action that is offered (AIP-231 to 235).
+    batch: ClassVar[bool] = False
     #: Items per page when the caller does not say; None for 50.
     page_size: ClassVar[int | None] = None
 
@@ -113,7 +121,34 @@ class Resource(metaclass=ResourceType):
             raise Unimplemented(
                 f"{type(self).__name__} has no model: set `model`, or write the action"
             )
-        return store
+        is_limited = type(self).limits_sight()
+        if not (is_limited or self.context.show_deleted):
+            return store
+        visible = self.visible_to(self.auth) if is_limited else True
+        if visible is None:
+            raise TypeError(
+                f"{type(self).__name__}.visible_to returned None; return a condition, True for "
+                "everything, or False for nothing"
+            )
+        seen: Store = store.seen(  # type: ignore[attr-defined]  # refused at start without it
+            visible=visible, show_deleted=self.context.show_deleted
+        )
+        return seen
+
+    def visible_to(self, principal: Principal | None) -> Any:
+        """Return which items a caller may see: a condition of the database, True for all.
+
+        As in `return Order.user_id == principal.id`. It holds for every action of the base class
+        and for whatever else goes through `self.store`: what it leaves out is not found, listed or
+        changed, and nothing can be made so. `principal` is None for an anonymous caller.
+        """
+        del principal
+        return True
+
+    @classmethod
+    def limits_sight(cls) -> bool:
+        """Tell whether the class says which items a caller may see."""
+        return cls.visible_to is not Resource.visible_to
 
     @classmethod
     def find_store(cls) -> Store | None:
@@ -211,6 +246,63 @@ class Resource(metaclass=ResourceType):
     async def delete(self, pk: Any) -> None:
         """Remove an item."""
         await self.store.delete(pk)
+
+    @action(detail=True, methods=["post"])
+    async def undelete(self, pk: Any) -> Any:
+        """Take back the deletion of an item and return it."""
+        return await self.contract_store.undelete(pk)
+
+    @action()
+    async def batch_get(self, ids: Sequence[Any]) -> Any:
+        """Return the items with these keys, in this order."""
+        if self._has_own("get"):
+            return [await self._do("get", key) for key in ids]
+        return await self.contract_store.get_many(ids)
+
+    @action(methods=["post"])
+    async def batch_create(self, items: Sequence[Any]) -> Any:
+        """Store new items and return them, in this order: all or none."""
+        if self._has_own("create"):
+            return [await self._do("create", item) for item in items]
+        values = [_values(item, with_defaults=True) for item in items]
+        return await self.contract_store.create_many(values)
+
+    @action(methods=["post"])
+    async def batch_update(self, changes: Sequence[Change]) -> Any:
+        """Change the given fields of items and return them, in this order: all or none."""
+        if self._has_own("update"):
+            return [await self._do("update", change.key, change.values) for change in changes]
+        return await self.contract_store.update_many(
+            [(change.key, _values(change.values)) for change in changes]
+        )
+
+    @action(methods=["post"])
+    async def batch_delete(self, ids: Sequence[Any]) -> None:
+        """Remove the items with these keys: all or none."""
+        keys = builtins.list(dict.fromkeys(ids))
+        if not self._has_own("delete"):
+            await self.contract_store.delete_many(keys)
+            return
+        for key in keys:
+            await self._do("delete", key)
+
+    @property
+    def contract_store(self) -> ContractStore:
+        """The store, of a kind that can do more than the five standard actions."""
+        store: Any = self.store
+        return cast("ContractStore", store)
+
+    def _has_own(self, name: str) -> bool:
+        """Tell whether the class does a standard action in a way of its own."""
+        own = inspect.getattr_static(type(self), name)
+        return own is not inspect.getattr_static(Resource, name)
+
+    async def _do(self, name: str, *arguments: Any) -> Any:
+        method = getattr(self, name)
+        if inspect.iscoroutinefunction(method):
+            return await method(*arguments)
+        value = await run_in_thread(method, *arguments)
+        return await value if inspect.isawaitable(value) else value
 
 
 class ModelResource(Resource):

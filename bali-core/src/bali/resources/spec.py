@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bali.resources.etags import Etags
 from bali.resources.permissions import Permission
 from bali.schemas import Record
 
@@ -16,13 +17,18 @@ __all__ = ["ActionSpec", "HttpBinding", "Kind", "ResourceSpec", "Wrap"]
 
 
 class Kind(enum.Enum):
-    """The standard actions (AIP-131 to 135), and everything else."""
+    """The standard actions (AIP-131 to 135, 164 and 231 to 235), and everything else."""
 
     LIST = "list"
     GET = "get"
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    UNDELETE = "undelete"
+    BATCH_GET = "batch_get"
+    BATCH_CREATE = "batch_create"
+    BATCH_UPDATE = "batch_update"
+    BATCH_DELETE = "batch_delete"
     CUSTOM = "custom"
 
 
@@ -65,7 +71,10 @@ class ActionSpec:
     `body_field` or, when that is None, every request field that `parameters` lacks.
     `response` is the shape of the response message (of one item when `is_streaming`), None for an
     empty one; `response_model` is the pydantic model that the pipeline's result is an instance of.
-    `place` is "module.Class.method (file:line)", for messages.
+    `place` is "module.Class.method (file:line)", for messages. `reserved` are the parameters that
+    the pipeline reads instead of the action (see `reserved`). `etags` makes the etag of an answer
+    that is an item, None for other answers. `single` is what a batch does many of, None for what is
+    no batch.
     """
 
     name: str
@@ -90,6 +99,9 @@ class ActionSpec:
     keyword_of_body: str | None = None
     keyword_of_id: str | None = None
     keywords: Mapping[str, str]
+    reserved: frozenset[str] = frozenset()
+    etags: Etags | None = None
+    single: ActionSpec | None = None
     summary: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()

@@ -11,7 +11,17 @@ from pydantic import BaseModel
 
 from bali.resources.filter import Condition
 
-__all__ = ["ListQuery", "Listing", "Page", "ReadPlan", "Store", "Stored", "UnitFactory"]
+__all__ = [
+    "ContractStore",
+    "ListQuery",
+    "Listing",
+    "Page",
+    "ReadPlan",
+    "Repeats",
+    "Store",
+    "Stored",
+    "UnitFactory",
+]
 
 T = TypeVar("T")
 
@@ -38,6 +48,7 @@ class ListQuery:
     ("age__gte") to values; `condition` is what `filter`, the caller's text, means; `with_total`
     asks for the number of all items. `sortable` are the names that `order_by` may have, None for
     every column: what a caller does not see must not be learnt from an ordering either.
+    `show_deleted` says that the store was asked for soft-deleted items, too.
     """
 
     page_size: int
@@ -49,13 +60,16 @@ class ListQuery:
     sortable: frozenset[str] | None = None
     filter: str = ""
     condition: Condition | None = None
+    show_deleted: bool = False
 
     @property
     def arguments(self) -> Mapping[str, Any]:
         """What chooses items, by name: a page token holds only for the same."""
-        if self.condition is None:
+        if self.condition is None and not self.show_deleted:
             return self.filters
-        return {**self.filters, "filter": self.filter}
+        chosen = {} if self.condition is None else {"filter": self.filter}
+        deleted = {"show_deleted": True} if self.show_deleted else {}
+        return {**self.filters, **chosen, **deleted}
 
 
 #: Opens one unit of work: commits when its block succeeds, rolls back otherwise.
@@ -73,15 +87,18 @@ class Listing(Protocol):
 
 
 class ReadPlan(Protocol):
-    """Reads items as objects of one schema, outside any unit of work."""
+    """Reads items as objects of one schema, outside any unit of work.
 
-    async def get(self, key: Any) -> BaseModel:
+    `store` is the store as the caller sees it (`ContractStore.seen`).
+    """
+
+    async def get(self, store: Store, key: Any) -> BaseModel:
         """Return the item with this key; raise `NotFound` when there is none."""
 
     def serves(self, query: ListQuery) -> bool:
         """Tell whether `list` can answer a query."""
 
-    async def list(self, query: ListQuery) -> Page[BaseModel]:
+    async def list(self, store: Store, query: ListQuery) -> Page[BaseModel]:
         """Return one page of a query that it serves."""
 
 
@@ -119,9 +136,6 @@ class Store(Protocol):
     def unit(self) -> AbstractAsyncContextManager[Any]:
         """Open a unit of work on the database of this store (see `UnitFactory`)."""
 
-    def read_plan(self, schema: type[BaseModel]) -> ReadPlan | None:
-        """Return a faster way to `get` and `list` with the same results, None without one."""
-
     async def list(self, query: ListQuery) -> Page[Any]:
         """Return one page. Raises `InvalidArgument` for a bad token or ordering."""
 
@@ -136,6 +150,68 @@ class Store(Protocol):
 
     async def delete(self, key: Any) -> None:
         """Remove the item with this key."""
+
+
+class Repeats(Protocol):
+    """Remembers what was answered to requests with an id (AIP-155), in the current unit of work."""
+
+    def prepare(self) -> None:
+        """See to it that there is a place to remember; called at start."""
+
+    async def claim(self, key: str, fingerprint: str) -> bytes | None:
+        """Return what was answered to the request with this key, None when it is a new one.
+
+        A second call with the key waits until the first one's unit of work has ended. Raises
+        `ValidationFailed` for a key that came with another fingerprint before.
+        """
+
+    async def remember(self, key: str, answer: bytes) -> None:
+        """Keep the answer to a request that was claimed in this unit of work."""
+
+
+@runtime_checkable
+class ContractStore(Store, Protocol):
+    """A store that can keep what the AIPs promise of a resource, all in one unit of work."""
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether a deleted item is kept for a while, and can be taken back."""
+
+    @property
+    def version_name(self) -> str | None:
+        """The attribute that counts the changes of an item, None without one."""
+
+    @property
+    def repeats(self) -> Repeats:
+        """What remembers requests, beside the items."""
+
+    def read_plan(self, schema: type[BaseModel]) -> ReadPlan | None:
+        """Return a faster way to `get` and `list` with the same results, None without one."""
+
+    def seen(self, *, visible: Any = True, show_deleted: bool = False) -> ContractStore:
+        """Return the store as one caller sees it.
+
+        `visible` is True for everything, False for nothing, or a condition of the database. What it
+        leaves out is not there: not found, not listed, not changed, and nothing can be made so.
+        """
+
+    async def lock(self, key: Any) -> Any:
+        """Return the item with this key; nobody else changes it before the unit of work ends."""
+
+    async def undelete(self, key: Any) -> Any:
+        """Take back the deletion of an item and return it; `AlreadyExists` if it is not deleted."""
+
+    async def get_many(self, keys: Sequence[Any]) -> Sequence[Any]:
+        """Return the items with these keys, in this order. Raises `NotFound` naming the others."""
+
+    async def create_many(self, values: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        """Store new items and return them, in this order: all or none."""
+
+    async def update_many(self, changes: Sequence[tuple[Any, Mapping[str, Any]]]) -> Sequence[Any]:
+        """Change attributes of the items with these keys and return them: all or none."""
+
+    async def delete_many(self, keys: Sequence[Any]) -> None:
+        """Remove the items with these keys: all or none."""
 
 
 @runtime_checkable

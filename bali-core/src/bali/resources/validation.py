@@ -25,7 +25,7 @@ from bali.resources.spec import ActionSpec, Kind
 from bali.resources.values import MAX_NAME_LENGTH, check_values
 from bali.schemas import EnumNode, ListNode, MapNode, Node, Record, Scalar, ScalarKind, UnionNode
 
-__all__ = ["MAX_DEPTH", "Validator", "field_errors"]
+__all__ = ["MAX_DEPTH", "Validator", "check_depth", "field_errors"]
 
 _REASONS = {"missing": "REQUIRED", "extra_forbidden": "UNKNOWN_FIELD"}
 _MAX_ERRORS = 100
@@ -53,22 +53,32 @@ class Validator:
             whole = input_model(schema_of_input(spec.body), spec.body.__name__, is_partial=False)
             self._replacement = _Part(whole, record)
 
-    def keywords(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the keyword arguments of the action.
+    def read(self, arguments: Mapping[str, Any]) -> tuple[BaseModel | None, dict[str, Any]]:
+        """Return the validated parameters, and the keyword arguments of the action.
 
         Raises `ValidationFailed` with every field that is missing, unknown or wrong, and
         `InvalidArgument` for arguments that are nested too deeply.
         """
         errors: list[FieldError] = []
         if self._may_nest:
-            _check_depth(arguments.get(str(self._spec.body_field), arguments), self._max_depth)
+            check_depth(arguments.get(str(self._spec.body_field), arguments), self._max_depth)
+        found = self.collect(arguments, errors)
+        if errors:
+            raise ValidationFailed(field_errors=errors[:_MAX_ERRORS])
+        return found
+
+    def collect(
+        self, arguments: Mapping[str, Any], errors: list[FieldError]
+    ) -> tuple[BaseModel | None, dict[str, Any]]:
+        """Return the same, of no use when there are `errors`, which it adds to."""
+        count = len(errors)
         try:
             parameters, body = self._validated(arguments, errors)
         except RecursionError as error:
             raise InvalidArgument("The request is nested too deeply", reason="TOO_DEEP") from error
-        if errors:
-            raise ValidationFailed(field_errors=errors[:_MAX_ERRORS])
-        return self._assigned(parameters, body)
+        if len(errors) > count:
+            return None, {}
+        return parameters, self._assigned(parameters, body)
 
     def _validated(
         self, arguments: Mapping[str, Any], errors: list[FieldError]
@@ -266,7 +276,7 @@ def _nests(node: Node) -> bool:
     )
 
 
-def _check_depth(value: Any, max_depth: int) -> None:
+def check_depth(value: Any, max_depth: int) -> None:
     """Raise `InvalidArgument` for more than `max_depth` lists and objects in one another."""
     level = [value]
     for _ in range(max_depth):

@@ -4,11 +4,11 @@ from bali.rest.docs import install_docs
 from bali.rest.openapi import build_openapi
 from bali.rest.operations import BEARER_SCHEMES
 from bali.rest.own_router import own_router
-from bali.rest.payload import BytesDecoder, encoder_for
 from bali.rest.probes import install_probes
 from bali.rest.problems import install_errors, problem
 from bali.rest.propagation import RequestPropagation
 from bali.rest.routes import ActionRoute, resource_router, routed_actions
+from bali.schemas.payload import BytesDecoder, encoder_for
 
 __all__ = [
     "BEARER_SCHEMES",

@@ -9,9 +9,9 @@ from urllib.parse import unquote_to_bytes
 from bali.errors import FieldError, InvalidArgument, ValidationFailed
 from bali.resources import ActionSpec, HttpBinding
 from bali.rest.decoding import check_content_type
-from bali.rest.payload import BytesDecoder, has_bytes
 from bali.schemas import Field, ListNode, Scalar, ScalarKind
 from bali.schemas.decoding import decode_json
+from bali.schemas.payload import BytesDecoder, has_bytes
 
 __all__ = ["PATH_SLASH", "ArgumentReader", "parse_query"]
 

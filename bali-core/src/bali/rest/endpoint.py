@@ -17,9 +17,10 @@ from bali.rest.answers import JSON_TYPE, WireResponse
 from bali.rest.arguments import ArgumentReader
 from bali.rest.disconnect import DisconnectGuard
 from bali.rest.headers import PeerOf, RawHeaders, new_context, request_id_of, response_headers
-from bali.rest.payload import encoder_for
+from bali.rest.preconditions import add_preconditions, is_known
 from bali.rest.problems import dumps, is_left_to_user, log_unexpected, problem, problem_content
 from bali.rest.streams import StreamResponse, format_of
+from bali.schemas.payload import encoder_for
 
 __all__ = ["ActionEndpoint", "PipelineOf", "ReadBody", "read_body"]
 
@@ -74,6 +75,8 @@ class ActionEndpoint:
                 body,
                 ignored=ignored_query,
             )
+            if self.spec.reserved:
+                add_preconditions(arguments, context.metadata, self.spec.reserved)
             call = Call(spec=self.spec, arguments=arguments, context=context)
             if self.spec.is_streaming:
                 return self._stream(scope, call)
@@ -107,9 +110,13 @@ class ActionEndpoint:
         elif status != 204:  # noqa: PLR2004 - the status without a body
             body = b"{}"
             headers.append((b"content-type", JSON_TYPE))
-        if self._key_name is not None:
+        if self._key_name is not None and not context.validate_only:
             headers.append((b"location", self._location(scope, result)))
         headers += _metadata_headers(context)
+        if context.etag:
+            headers.append((b"etag", context.etag.encode("latin-1", "replace")))
+            if self.spec.kind is Kind.GET and is_known(context):
+                return WireResponse(304, b"", headers)
         return WireResponse(status, body, headers)
 
     def _location(self, scope: Scope, result: BaseModel | None) -> bytes:

@@ -19,11 +19,13 @@ from bali.proto.status import DETAILS_KEY, shortened, status_proto
 from bali.resources import Context, PeerCertificate, new_request_id
 
 __all__ = [
+    "ETAG",
     "MAX_STATUS_BYTES",
     "REQUEST_ID",
     "DirectPeer",
     "PeerResolver",
     "RemotePeer",
+    "answer_trailers",
     "context_of",
     "ending_of",
     "host_and_port",
@@ -37,6 +39,7 @@ __all__ = [
 _log = logging.getLogger("bali.calls")
 
 REQUEST_ID = "x-request-id"
+ETAG = "etag"
 
 
 class RemotePeer(Protocol):
@@ -156,6 +159,13 @@ def message_of(encode: Callable[[Any], Message], result: Any, context: Context) 
             extra={"operation": context.operation, "request_id": context.request_id},
         )
         raise Internal from error
+
+
+def answer_trailers(context: Context) -> tuple[tuple[str, str], ...]:
+    """Return the trailing metadata of an answer: the request id, and the etag of an item."""
+    if context.etag:
+        return ((REQUEST_ID, context.request_id), (ETAG, context.etag))
+    return ((REQUEST_ID, context.request_id),)
 
 
 def status_code(error: BaliError) -> grpc.StatusCode:

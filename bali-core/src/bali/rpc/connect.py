@@ -24,7 +24,14 @@ from bali.proto import BoundMethod, BoundService
 from bali.proto.status import status_proto
 from bali.resources import ActionSpec, Call, Context, PeerCertificate, Pipeline
 from bali.resources.context import ProtocolName
-from bali.rpc.calls import MAX_STATUS_BYTES, REQUEST_ID, message_of, request_id_of, response_headers
+from bali.rpc.calls import (
+    ETAG,
+    MAX_STATUS_BYTES,
+    REQUEST_ID,
+    message_of,
+    request_id_of,
+    response_headers,
+)
 from bali.rpc.codecs import BinaryCodec, JsonCodec
 
 __all__ = ["ConnectService"]
@@ -217,3 +224,5 @@ def _send_headers(context: Context, request: RequestContext[Any, Any]) -> None:
     headers = request.response_headers
     for key, value in response_headers(context):
         headers[key] = value
+    if context.etag:
+        headers[ETAG] = context.etag

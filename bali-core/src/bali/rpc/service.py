@@ -17,6 +17,7 @@ from bali.rpc.calls import (
     REQUEST_ID,
     DirectPeer,
     PeerResolver,
+    answer_trailers,
     context_of,
     ending_of,
     message_of,
@@ -118,7 +119,7 @@ class _Handler:
             await self._abort(context, ours, error)
             raise  # `abort` does not return
         await _send_headers(context, ours)
-        context.set_trailing_metadata(((REQUEST_ID, ours.request_id),))
+        context.set_trailing_metadata(answer_trailers(ours))
         return answer
 
     async def stream(self, request: bytes, context: Any) -> None:

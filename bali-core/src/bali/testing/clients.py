@@ -30,7 +30,7 @@ from bali.concurrency import run_blocking
 from bali.errors import BaliError, Code, FieldError, error_class
 from bali.proto import BoundMethod, error_from_status
 from bali.resources import ActionSpec
-from bali.rest.payload import BytesDecoder, has_bytes
+from bali.schemas.payload import BytesDecoder, has_bytes
 from bali.testing.live import LiveServer
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ __all__ = ["Migrations", "Revision"]
 T = TypeVar("T")
 
 _BACK = re.compile(r"-([0-9]+)", re.ASCII)
+#: Alembic keeps what it is at in names of modules, one command at a time.
+_alone = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,7 @@ class Migrations:
             )
 
         if empty:
-            with self.folder.told_errors():
+            with _alone, self.folder.told_errors():
                 made: Any = command.revision(self.folder.config(), title)
         else:
             made = self._run(work)
@@ -97,7 +100,7 @@ class Migrations:
         """Return the SQL that `upgrade` of an empty database would run; "a:b" begins at a."""
         self._refuse_several_heads(revision)
         config = self.folder.config(database=self.database)
-        with self.folder.told_errors():
+        with _alone, self.folder.told_errors():
             command.upgrade(config, revision, sql=True)
         written: Any = config.output_buffer
         return str(written.getvalue())
@@ -195,7 +198,8 @@ class Migrations:
                 return await connection.run_sync(with_connection)
 
         self.folder.config()  # without a folder there is no need to connect
-        return run_blocking(run())
+        with _alone:
+            return run_blocking(run())
 
     def _refuse_several_heads(self, revision: str) -> None:
         if "head" in revision:

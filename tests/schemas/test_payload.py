@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
-from bali.rest.payload import BytesDecoder, encoder_for, has_bytes
 from bali.schemas import describe
+from bali.schemas.payload import BytesDecoder, encoder_for, has_bytes
 
 
 class Leaf(BaseModel):

@@ -1,0 +1,27 @@
+"""What the operations of one resource share while they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from bali.resources.store import Store
+from bali.schemas import Describer
+
+__all__ = ["Owner"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """What an action has from its resource."""
+
+    resource: type[Any]
+    place: str
+    describer: Describer
+    store: Store | None
+    schema: type[BaseModel] | None
+    singular: str
+    plural: str
+    path: str

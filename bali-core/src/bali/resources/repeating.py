@@ -1,0 +1,75 @@
+"""Answering a request that is sent again as it was answered the first time (AIP-155)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from bali.resources.batches import Change
+from bali.resources.context import Context
+from bali.resources.spec import ActionSpec
+from bali.resources.store import Repeats
+from bali.schemas.payload import BytesDecoder, Encoder, encoder_for, has_bytes
+
+__all__ = ["Repeater"]
+
+Perform = Callable[[], Awaitable[BaseModel | None]]
+
+
+class Repeater:
+    """Answers the requests with an id of one action; built once, at start."""
+
+    def __init__(self, spec: ActionSpec, repeats: Repeats) -> None:
+        repeats.prepare()
+        self._spec = spec
+        self._repeats = repeats
+        self._encode: Encoder | None = encoder_for(spec.response, spec.response_model)
+
+    async def answer(
+        self, context: Context, keywords: Mapping[str, Any], perform: Perform
+    ) -> BaseModel | None:
+        """Return what `perform` does, or what it did when this request came before.
+
+        Runs within a unit of work. Raises `ValidationFailed` when another request had this id.
+        """
+        caller = context.principal.id if context.principal is not None else ""
+        key = _digest([self._spec.operation, caller, context.repeat_key])
+        fingerprint = _digest(
+            to_jsonable_python(_plain(keywords), bytes_mode="base64", fallback=str)
+        )
+        known = await self._repeats.claim(key, fingerprint)
+        if known is not None:
+            return self._decoded(known)
+        result = await perform()
+        encoded = b"" if result is None or self._encode is None else self._encode(result)
+        await self._repeats.remember(key, encoded)
+        return result
+
+    def _decoded(self, content: bytes) -> BaseModel | None:
+        model, record = self._spec.response_model, self._spec.response
+        if model is None or record is None:
+            return None
+        if not has_bytes(record):
+            return model.model_validate_json(content, by_alias=True)
+        decoded = BytesDecoder().decode(record, json.loads(content), "", [])
+        return model.model_validate(decoded, by_alias=True)
+
+
+def _plain(value: Any) -> Any:
+    """Return what was sent, without what was not."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_unset=True)
+    if isinstance(value, Change):
+        return [value.key, _plain(value.values), value.etag]
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
