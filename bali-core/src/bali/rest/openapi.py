@@ -213,6 +213,10 @@ def _add_shared(document: dict[str, Any]) -> None:
             "description": "The address of the new item.",
             "schema": {"type": "string", "format": "uri-reference"},
         },
+        "ETag": {
+            "description": "The state of the item, as `If-Match` and `If-None-Match` take it.",
+            "schema": {"type": "string"},
+        },
         "WWWAuthenticate": {
             "description": "The kind of credentials that are accepted.",
             "schema": {"type": "string"},
@@ -234,6 +238,25 @@ def _add_shared(document: dict[str, Any]) -> None:
             "schema": {"type": "number", "minimum": 0, "exclusiveMaximum": 1000000000},
             "example": 2.5,
         },
+        "IfMatch": _header("If-Match", "Do it only while the item has one of these etags."),
+        "IfNoneMatch": _header(
+            "If-None-Match", "Answer 304 without a body while the item has one of these etags."
+        ),
+        "IdempotencyKey": _header(
+            "Idempotency-Key",
+            "A unique id of this request: what is sent again with it is done once, and answered "
+            "alike.",
+        ),
+    }
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
     }
 
 

@@ -28,6 +28,7 @@ PROBLEMS: Mapping[int, tuple[str, str]] = {
     403: ("PermissionDenied", "The caller is not allowed to do this"),
     404: ("NotFound", "There is no such resource"),
     409: ("Conflict", "Such a resource exists already, or a concurrent change won"),
+    412: ("PreconditionFailed", "The item is no longer what the caller has seen"),
     413: ("TooLarge", "The request body is too large"),
     415: ("UnsupportedMedia", "The request body is not JSON"),
     422: ("ValidationFailed", "Fields are missing or wrong; each is named"),
@@ -125,8 +126,17 @@ class Operation:
                     _parameter(name, "query", _in_address(schema), is_required=is_required)
                 )
             parameters += self._former_parameters(fields)
-        shared = [{"$ref": f"#/components/parameters/{name}"} for name in SHARED_PARAMETERS]
-        return parameters + shared
+        names = [*SHARED_PARAMETERS, *self._preconditions()]
+        return parameters + [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+    def _preconditions(self) -> list[str]:
+        """Return the components of the headers that stand for reserved parameters."""
+        known = {"etag": "IfMatch", "request_id": "IdempotencyKey"}
+        found = [name for key, name in known.items() if key in self.spec.reserved]
+        return [*found, "IfNoneMatch"] if self._answers_not_modified() else found
+
+    def _answers_not_modified(self) -> bool:
+        return self.spec.kind is Kind.GET and self.spec.etags is not None
 
     def _former_parameters(
         self, fields: Mapping[str, tuple[dict[str, Any], bool]]
@@ -186,6 +196,8 @@ class Operation:
         responses: dict[str, Any] = {str(self.binding.status): self._success()}
         for status in sorted(self._error_statuses(has_body=has_body)):
             responses[str(status)] = {"$ref": f"#/components/responses/{PROBLEMS[status][0]}"}
+        if self._answers_not_modified():
+            responses["304"] = {"description": "The caller has it already"}
         responses["default"] = {"$ref": "#/components/responses/Problem"}
         return responses
 
@@ -195,6 +207,8 @@ class Operation:
         response: dict[str, Any] = {"description": _outcome(spec), "headers": headers}
         if spec.kind is Kind.CREATE:
             headers["Location"] = {"$ref": "#/components/headers/Location"}
+        if spec.etags is not None and spec.response_model is spec.etags.schema:
+            headers["ETag"] = {"$ref": "#/components/headers/ETag"}
         if spec.response_model is None:
             if self.binding.status != _WITHOUT_BODY:
                 response["content"] = {"application/json": {"schema": {"type": "object"}}}
@@ -250,6 +264,8 @@ class Operation:
             statuses.add(409)
         if has_body:
             statuses |= {413, 415}
+        if "etag" in spec.reserved or spec.kind is Kind.BATCH_UPDATE:
+            statuses.add(412)
         return statuses
 
 
@@ -261,6 +277,11 @@ def _outcome(spec: ActionSpec) -> str:
         Kind.GET: "The item",
         Kind.CREATE: "The new item",
         Kind.UPDATE: "The changed item",
+        Kind.UNDELETE: "The item, which is back",
+        Kind.BATCH_GET: "The items, in the order of the request",
+        Kind.BATCH_CREATE: "The new items, in the order of the request",
+        Kind.BATCH_UPDATE: "The changed items, in the order of the request",
+        Kind.BATCH_DELETE: "The items are gone",
         Kind.DELETE: "The item is gone" if spec.response_model is None else "The removed item",
     }
     return known.get(spec.kind, "The result")
