@@ -151,7 +151,7 @@ class Notes(RuleBasedStateMachine):
 
     def same(self, real: Any, plain: Any) -> tuple[Any, Any]:
         """Run both; return both answers, or fail when one refuses and the other does not."""
-        outcomes = []
+        outcomes: list[tuple[Any, str | None]] = []
         for run in (real, plain):
             try:
                 outcomes.append((run(), None))
@@ -358,7 +358,7 @@ def test_random_operations_do_what_plain_python_does(live: LiveServer) -> None:
         pass
 
     Machine.live, Machine.clients = live, clients
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # of hypothesis
+    run_state_machine_as_test(
         Machine,
         settings=settings(
             max_examples=10,
