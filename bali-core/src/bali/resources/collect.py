@@ -94,6 +94,9 @@ class _ResourceReader:
                 f"{self.place} offers nothing: set `model` or `schema`, or mark a method with "
                 "@action()"
             )
+        has_ids = any("request_id" in action.reserved for action in actions)
+        if has_ids and isinstance(self.store, ContractStore):
+            self.store.repeats.prepare()
         schema = self.owner.schema
         return ResourceSpec(
             resource=self.resource,

@@ -25,7 +25,6 @@ class Repeater:
     """Answers the requests with an id of one action; built once, at start."""
 
     def __init__(self, spec: ActionSpec, repeats: Repeats) -> None:
-        repeats.prepare()
         self._spec = spec
         self._repeats = repeats
         self._encode: Encoder | None = encoder_for(spec.response, spec.response_model)

@@ -156,7 +156,7 @@ class Repeats(Protocol):
     """Remembers what was answered to requests with an id (AIP-155), in the current unit of work."""
 
     def prepare(self) -> None:
-        """See to it that there is a place to remember; called at start."""
+        """See to it that there is a place to remember; called when a resource is read."""
 
     async def claim(self, key: str, fingerprint: str) -> bytes | None:
         """Return what was answered to the request with this key, None when it is a new one.
