@@ -101,7 +101,7 @@ def test_in_dev_what_was_not_applied_is_named_and_nothing_made(
     assert "run `bali db upgrade`" in warned(caplog)
     caplog.clear()
     service.migrations.upgrade()
-    assert service.start(Stage.DEV) == {"thing", "alembic_version"}
+    assert service.start(Stage.DEV) == {"thing", "alembic_version", "bali_requests"}
     assert warned(caplog) == ""
 
 
@@ -115,7 +115,7 @@ def test_elsewhere_a_database_that_is_behind_keeps_the_service_from_starting(
     with pytest.raises(ConfigurationError, match=f"lacks {made.stem}; run `bali db upgrade`"):
         service.start(stage)
     service.migrations.upgrade()
-    assert service.start(stage) == {"thing", "alembic_version"}
+    assert service.start(stage) == {"thing", "alembic_version", "bali_requests"}
     assert warned(caplog) == ""
 
 
