@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bali.app.contract import contract_name
 from bali.app.databases import prepare_databases
+from bali.app.housekeeping import housekeeping
 from bali.app.open_operations import refuse_open_operations, warn_of_open_operations
 from bali.app.program import run_program
 from bali.app.services import AddToServer, Services, adder_of, service_names
@@ -414,11 +415,12 @@ class Bali(FastAPI):
         databases = self.databases
         await prepare_databases(self)
         try:
-            if self._user_lifespan is None:
-                yield None
-            else:
-                async with self._user_lifespan(self) as state:
-                    yield state
+            async with housekeeping(databases):
+                if self._user_lifespan is None:
+                    yield None
+                else:
+                    async with self._user_lifespan(self) as state:
+                        yield state
         finally:
             await close_async_channels()
             for database in databases:

@@ -8,7 +8,7 @@ import contextvars
 import hashlib
 import sqlite3
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, MetaData, text
@@ -20,6 +20,7 @@ from bali.concurrency import background_loop, current_loop, in_event_loop, run_b
 from bali.database.engines import driver_url, is_in_memory, make_engine, shared_memory_url
 from bali.database.failures import mapped_errors
 from bali.database.models import ModelMethods, make_models
+from bali.database.soft_delete import SoftDelete, purge
 from bali.database.unit import Scope, Transaction, Unit
 from bali.settings import current_settings
 
@@ -271,6 +272,21 @@ class Database:
         For code that is written for SQLAlchemy's synchronous interface; lazy relations work in it.
         """
         return await self.run(lambda session: session.run_sync(function), writes=True)
+
+    @property
+    def keeps_deleted(self) -> bool:
+        """Whether a model of it keeps deleted items for a while."""
+        return any(self._soft_models())
+
+    async def purge_deleted(self) -> int:
+        """Remove for good the deleted items whose `purge_time` has passed; return how many."""
+        return sum([await purge(self, model) for model in self._soft_models()])
+
+    def _soft_models(self) -> Iterator[type[Any]]:
+        base: Any = self.Model
+        for mapper in list(base.registry.mappers):
+            if issubclass(mapper.class_, SoftDelete) and mapper.inherits is None:
+                yield mapper.class_
 
     # -- the engines ---------------------------------------------------------------------------
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-__all__ = ["SoftDelete", "is_alive", "mark_deleted", "take_back"]
+if TYPE_CHECKING:
+    from bali.database.database import Database
+
+__all__ = ["SoftDelete", "is_alive", "mark_deleted", "purge", "take_back"]
+
+_PURGED_AT_ONCE = 500
 
 
 class SoftDelete:
@@ -43,3 +50,25 @@ def mark_deleted(item: Any) -> None:
 def take_back(item: Any) -> None:
     """Make an item one that is not deleted."""
     item.deleted_time = item.purge_time = None
+
+
+async def purge(database: Database, model: type[Any]) -> int:
+    """Remove the rows of a model that are past their time to be taken back; return how many."""
+    now = datetime.datetime.now(datetime.UTC)
+    due = select(model).where(model.purge_time < now).limit(_PURGED_AT_ONCE)
+    due = due.order_by(model.purge_time).with_for_update(skip_locked=True)
+
+    async def work(session: AsyncSession) -> int:
+        items = (await session.scalars(due)).unique().all()
+        for item in items:
+            await session.delete(item)
+        await session.flush()
+        return len(items)
+
+    count = 0
+    while True:
+        async with database.unit(joins=False):
+            purged: int = await database.run(work, writes=True)
+        count += purged
+        if purged < _PURGED_AT_ONCE:
+            return count
