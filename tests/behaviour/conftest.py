@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from bali.testing import LiveServer, live_server
-from tests.behaviour.service import db, make_app
+from tests.behaviour.database import db
+from tests.behaviour.service import make_app
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres", "mariadb"])

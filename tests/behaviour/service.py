@@ -17,7 +17,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from bali import (
     AllowAny,
     Bali,
-    Database,
     FailedPrecondition,
     HasScope,
     IsAuthenticated,
@@ -31,8 +30,8 @@ from bali import (
     model_to_schema,
 )
 from bali.settings import Settings, Stage
-
-db = Database()
+from tests.behaviour.accounts import AccountResource, PlainAccountResource
+from tests.behaviour.database import db
 
 TOKENS = {
     "ann-token": Principal(id="ann", scopes=frozenset({"ticks"})),
@@ -266,7 +265,7 @@ def make_app() -> Bali:
     """Return the app; `db` must be connected by whoever runs it."""
     return Bali(
         title="behaviour",
-        resources=[ParcelResource, ProbeResource],
+        resources=[ParcelResource, ProbeResource, AccountResource, PlainAccountResource],
         authenticator=StaticTokens(TOKENS),
         settings=Settings(stage=Stage.TEST),
         databases=[db],

@@ -116,11 +116,14 @@ def binding(spec: ActionSpec) -> tuple[Any, ...]:
             "list",
             "ListItems",
             ("GET", "/items", None, 200),
-            ["page_size", "page_token", "skip", "order_by", "with_total", "filter", "name"],
+            [
+                *("page_size", "page_token", "skip", "order_by", "with_total", "filter", "name"),
+                "read_mask",
+            ],
             ["items", "next_page_token", "total"],
             Wrap.PAGE,
         ),
-        ("get", "GetItem", ("GET", "/items/{id}", None, 200), ["id"], Item, Wrap.NONE),
+        ("get", "GetItem", ("GET", "/items/{id}", None, 200), ["id", "read_mask"], Item, Wrap.NONE),
         ("create", "CreateItem", ("POST", "/items", "item", 201), ["item"], Item, Wrap.NONE),
         (
             "update",
@@ -714,8 +717,9 @@ def test_a_list_may_take_a_request_of_its_own() -> None:
     def list_items(self: Any, schema_in: OwnList) -> list[Item]: ...  # type: ignore[empty-body]
 
     spec = spec_of(type("ItemResource", (Resource,), {"list": list_items, "schema": Item}), "list")
-    assert names(spec.request) == ["text"]
-    assert spec.parameters is OwnList
+    assert names(spec.request) == ["text", "read_mask"]
+    assert spec.parameters is not None
+    assert issubclass(spec.parameters, OwnList)
 
 
 def test_a_delete_may_return_something() -> None:

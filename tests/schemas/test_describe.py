@@ -330,3 +330,21 @@ def test_records_of_a_node_are_each_named_once() -> None:
 
 def test_empty_record_has_no_field() -> None:
     assert Record(name="Empty").field("x") is None
+
+
+def test_field_behaviour_is_told() -> None:
+    class Account(BaseModel):
+        login: str = Field(json_schema_extra={"x-immutable": True})
+        password: str = Field(json_schema_extra={"writeOnly": True})
+
+    login, password = describe(Account).fields
+    assert (login.is_immutable, login.is_input_only) == (True, False)
+    assert (password.is_immutable, password.is_input_only) == (False, True)
+
+
+def test_a_field_that_would_be_nowhere_is_refused() -> None:
+    class Nowhere(BaseModel):
+        key: str = Field(json_schema_extra={"writeOnly": True, "readOnly": True})
+
+    with pytest.raises(ConfigurationError, match=r"Nowhere\.key"):
+        describe(Nowhere)

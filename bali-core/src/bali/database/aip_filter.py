@@ -17,7 +17,7 @@ from typing import Any, Literal
 from sqlalchemy import Uuid, and_, false, func, not_, or_, true
 from sqlalchemy.types import TypeDecorator
 
-from bali.database.columns import annotation_of, columns_of, python_type
+from bali.database.columns import annotation_of, columns_of, is_input_only, python_type
 from bali.database.expressions import folded_match, literal_pattern, text_match
 from bali.database.filters import OPERATORS
 from bali.database.types import BinaryText, Duration, ExactNumeric, UTCDateTime
@@ -61,7 +61,11 @@ def filterable(model: type[Any]) -> Mapping[str, Any]:
 
     Any stands for values that no filter can hold: it may only ask whether there is one.
     """
-    return {name: _annotation(name, column) for name, column in columns_of(model).items()}
+    return {
+        name: _annotation(name, column)
+        for name, column in columns_of(model).items()
+        if not is_input_only(column)
+    }
 
 
 def filter_condition(model: type[Any], condition: Condition | None) -> tuple[Any, ...]:

@@ -28,7 +28,14 @@ from sqlalchemy.types import TypeDecorator
 from bali.database.types import ExactNumeric, UTCDateTime
 from bali.errors import ConfigurationError
 
-__all__ = ["annotation_of", "columns_of", "integer_range", "is_sortable", "python_type"]
+__all__ = [
+    "annotation_of",
+    "columns_of",
+    "integer_range",
+    "is_input_only",
+    "is_sortable",
+    "python_type",
+]
 
 _PLAIN = (bool, float, datetime.date, datetime.time, datetime.timedelta, uuid.UUID)
 
@@ -77,6 +84,11 @@ def integer_range(column: Any) -> tuple[int, int]:
     else:
         bits = 64
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def is_input_only(column: Any) -> bool:
+    """Tell whether callers set a column and never see it."""
+    return bool(column.info.get("input_only"))
 
 
 def is_sortable(column: Any) -> bool:

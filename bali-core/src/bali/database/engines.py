@@ -28,6 +28,8 @@ _DRIVERS = {
 }
 _EXTRAS = {"asyncpg": "postgres", "asyncmy": "mysql"}
 _POOL = {"pool_size": 20, "max_overflow": 10, "pool_timeout": 5.0, "pool_recycle": 1800}
+#: Values of callers, among them what no answer may tell, stay out of errors and logs.
+_DISCREET = {"hide_parameters": True}
 _CONNECT_SECONDS = 10
 _BUSY_MILLISECONDS = 5000
 _MEMDB_VERSION = (3, 36, 0)  # the first SQLite with databases in memory that connections share
@@ -84,10 +86,10 @@ def shared_memory_url(url: URL) -> URL:
 def make_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
     """Return an engine; `options` are SQLAlchemy's and go before ours."""
     backend, driver = url.get_backend_name(), url.get_driver_name()
-    defaults: dict[str, Any] = {"poolclass": SteadyPool, **_POOL}
+    defaults: dict[str, Any] = {"poolclass": SteadyPool, **_POOL, **_DISCREET}
     arguments: dict[str, Any] = {}
     if is_in_memory(url):  # SQLite is too old to share one
-        defaults = {"poolclass": StaticPool}
+        defaults = {"poolclass": StaticPool, **_DISCREET}
     if driver == "aiosqlite":
         arguments = {"async_creator_fn": _connect_sqlite}
     elif driver == "asyncpg":

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Len
 from sqlalchemy import ColumnElement, and_, extract, false
 
-from bali.database.columns import annotation_of, columns_of, python_type
+from bali.database.columns import annotation_of, columns_of, is_input_only, python_type
 from bali.database.expressions import folded_match, in_utc, literal_pattern, text_match
 from bali.errors import ConfigurationError
 
@@ -141,6 +141,10 @@ def _condition(model: type[Any], name: str, value: Any) -> Any:
 def _annotation(model: type[Any], name: str, where: str) -> Any:
     field, operator = _split(model, name, where)
     column = columns_of(model)[field]
+    if is_input_only(column):
+        raise ConfigurationError(
+            f"{where}: {name!r}: column {field!r} is input-only, and no filter may tell of it"
+        )
     if operator == "isnull":
         return bool
     kind = python_type(column)

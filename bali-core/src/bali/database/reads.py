@@ -24,6 +24,7 @@ from bali.database.ordering import Term, order_by_clauses, ordering_of
 from bali.database.schema import ModelSchema
 from bali.database.tokens import encode_token
 from bali.resources import ListQuery, Page
+from bali.schemas.behaviour import input_only_attributes
 
 __all__ = ["ReadPlan", "is_plain"]
 
@@ -51,7 +52,8 @@ class ReadPlan:
         self._store = store
         self._model = store.model
         self._database = store.database
-        self._names = tuple(schema.model_fields)
+        hidden = input_only_attributes(schema)
+        self._names = tuple(name for name in schema.model_fields if name not in hidden)
         self._columns = tuple(columns_of(self._model)[name] for name in self._names)
         self._make = _maker(schema, self._names)
         key = self._model.__mapper__.primary_key[0]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from bali.database.columns import annotation_of, columns_of
+from bali.database.columns import annotation_of, columns_of, is_input_only
 from bali.errors import ConfigurationError
+from bali.schemas.behaviour import IMMUTABLE, INPUT_ONLY, OUTPUT_ONLY
 
 __all__ = ["ModelSchema", "is_read_only", "model_to_schema"]
 
@@ -40,9 +41,10 @@ def model_to_schema(
 
     Keys that the database makes, computed columns, and time stamps that the model keeps are
     read-only: always in a response, never needed in a request. So is a column declared with
-    `info={"read_only": True}`. Lengths, ranges, defaults and nulls are those of the columns;
-    relations are left out. With `partial` every field may be absent. The same arguments give the
-    same class. `name` names the class, and by it the message.
+    `info={"read_only": True}`. `info={"input_only": True}` keeps a column out of every answer, and
+    `info={"immutable": True}` from being changed. Lengths, ranges, defaults and nulls are those of
+    the columns; relations are left out. With `partial` every field may be absent. The same
+    arguments give the same class. `name` names the class, and by it the message.
 
     Raises `ConfigurationError` for what is no model, for a name that is no column, and for a type
     of column that has no form on both protocols.
@@ -112,14 +114,14 @@ def _camel(name: str) -> str:
 
 
 def _field(model: type[Any], key: str, column: Any, *, partial: bool) -> tuple[Any, Any]:
-    annotation = annotation_of(column, where=f"{model.__module__}.{model.__name__}.{key}")
+    where = f"{model.__module__}.{model.__name__}.{key}"
+    annotation = annotation_of(column, where=where)
     if column.nullable and annotation is not Any:
         annotation = annotation | None
     options: dict[str, Any] = {"description": column.doc or column.comment or None}
     read_only = is_read_only(column)
     default = column.default
-    if read_only:
-        options["json_schema_extra"] = {"readOnly": True}
+    options |= _behaviour(column, where=where)
     if not (read_only or partial) and default is not None and default.is_scalar:
         options["default"] = default.arg
     elif column.nullable and default is None and column.server_default is None and not partial:
@@ -128,6 +130,21 @@ def _field(model: type[Any], key: str, column: Any, *, partial: bool) -> tuple[A
         # The model or the database makes it when the row is stored; absent is not null.
         options["default_factory"] = _absent
     return annotation, Field(**options)
+
+
+def _behaviour(column: Any, *, where: str) -> dict[str, Any]:
+    """Return what `Field` is told of a column's behaviour (AIP-203)."""
+    input_only, immutable = is_input_only(column), bool(column.info.get("immutable"))
+    if input_only and (is_read_only(column) or column.primary_key):
+        raise ConfigurationError(
+            f"{where}: a column that is input-only is set by callers and is no key"
+        )
+    marks = {OUTPUT_ONLY: is_read_only(column), INPUT_ONLY: input_only, IMMUTABLE: immutable}
+    extra = {name: True for name, is_marked in marks.items() if is_marked}
+    options: dict[str, Any] = {"json_schema_extra": extra} if extra else {}
+    if input_only:
+        options["repr"] = False
+    return options
 
 
 def _absent() -> None:

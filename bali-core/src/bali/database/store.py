@@ -27,7 +27,7 @@ from bali.errors import (
     NotFound,
     PermissionDenied,
 )
-from bali.resources import ListQuery, Page
+from bali.resources import Changes, ListQuery, Page
 
 __all__ = ["ModelStore", "StoreAccess"]
 
@@ -208,6 +208,8 @@ class ModelStore:
             items = await self._locked(session, keys, key_share=True)
             for item, (_, values) in zip(items, changes, strict=True):
                 self._refuse_deleted(item)
+                if isinstance(values, Changes):
+                    values.check(item)
                 for name, value in values.items():
                     setattr(item, name, value)
             await session.flush()

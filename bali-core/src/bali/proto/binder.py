@@ -108,7 +108,9 @@ class Binder:
         used: set[str] = set()
         for field in record.fields:
             target = self.target(field, descriptor, mode)
-            if target is None:
+            if target is not None and field.is_input_only and mode is Mode.RESPONSE:
+                used.add(target.name)  # never in an answer, whatever an object has
+            elif target is None:
                 check_may_lack(field, record, descriptor, mode)
             else:
                 used.add(target.name)

@@ -14,6 +14,8 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
+from bali.schemas.computed import lacks
+
 __all__ = ["Codec", "EncodeError", "Put", "Slot", "Take"]
 
 #: Puts a value, which is not None unless the slot `takes_none`, into a message.
@@ -156,6 +158,22 @@ class Codec:
                         setattr(message, plain_name, item)
                     else:
                         put(message, item)
+        except Exception as error:
+            if isinstance(error, AttributeError) and lacks(value, attribute):
+                message.Clear()
+                self._fill_from_part(message, value)
+                return
+            raise self._located(error, attribute) from error
+
+    def _fill_from_part(self, message: Any, value: Any) -> None:
+        """Leave unset what an object lacks."""
+        values = value.__dict__
+        attribute = ""
+        try:
+            for attribute, _, put, takes_none, _ in self._puts:
+                item = values.get(attribute)
+                if item is not None or (takes_none and attribute in values):
+                    put(message, item)
         except Exception as error:
             raise self._located(error, attribute) from error
 

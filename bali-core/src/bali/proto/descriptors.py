@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from google.api import annotations_pb2
+from google.api import annotations_pb2, field_behavior_pb2
 from google.protobuf import (
     descriptor_pb2,
     duration_pb2,
@@ -96,17 +96,22 @@ def build_file(
 
 
 def _imports(file: descriptor_pb2.FileDescriptorProto) -> Iterator[str]:
-    """Give the files of the types that the messages of a file use."""
+    """Give the files of the types and options that the messages of a file use."""
     files = {f".{kind.DESCRIPTOR.full_name}": kind.DESCRIPTOR.file.name for kind in _KINDS}
     for message in file.message_type:
         for owner in (message, *message.nested_type):
-            yield from (files[item.type_name] for item in owner.field if item.type_name in files)
+            for item in owner.field:
+                if item.type_name in files:
+                    yield files[item.type_name]
+                if item.options.Extensions[field_behavior_pb2.field_behavior]:
+                    yield field_behavior_pb2.DESCRIPTOR.name
 
 
 def dependencies() -> Iterable[FileDescriptor]:
     """Return the compiled files that a built file may import."""
     files = [kind.DESCRIPTOR.file for kind in _KINDS]
-    return {file.name: file for file in (*files, annotations_pb2.DESCRIPTOR)}.values()
+    files += [annotations_pb2.DESCRIPTOR, field_behavior_pb2.DESCRIPTOR]
+    return {file.name: file for file in files}.values()
 
 
 def add_to_pool(pool: DescriptorPool, file: FileDescriptor) -> None:
@@ -207,10 +212,20 @@ class _FileBuilder:
         else:
             self._single(entry, stem, node)
         from_callers = _identity(record) in self._from_callers
+        self._describe(entry, field, from_callers=from_callers)
         if field.is_nullable or (
             from_callers and entry.type != _F.TYPE_MESSAGE and entry.label != _F.LABEL_REPEATED
         ):
             entry.proto3_optional = True
+
+    def _describe(self, entry: _F, field: Field, *, from_callers: bool) -> None:
+        """Say how a field behaves (AIP-203); what a request needs, in messages of requests."""
+        found = _behaviour_of(field)
+        if from_callers and field.is_required and not field.is_output_only:
+            found.insert(0, field_behavior_pb2.REQUIRED)
+        if found:
+            entry.options.Extensions[field_behavior_pb2.field_behavior].extend(found)
+            self._dependencies.add(field_behavior_pb2.DESCRIPTOR.name)
 
     def _many(self, message: _Message, entry: _F, stem: str, node: Node) -> None:
         if isinstance(node, ListNode):
@@ -349,6 +364,16 @@ def _annotate(options: Any, rules: Sequence[HttpRule]) -> None:
 def _fill_rule(rule: Any, http: HttpRule) -> None:
     setattr(rule, http.method.lower(), http.path)
     rule.body = http.body
+
+
+def _behaviour_of(field: Field) -> list[int]:
+    """Return what google.api.field_behavior says of a field, whatever it is in."""
+    marks = {
+        field_behavior_pb2.OUTPUT_ONLY: field.is_output_only,
+        field_behavior_pb2.INPUT_ONLY: field.is_input_only,
+        field_behavior_pb2.IMMUTABLE: field.is_immutable,
+    }
+    return [value for value, is_marked in marks.items() if is_marked]
 
 
 def _refuse_twins(record: Record) -> None:

@@ -20,6 +20,8 @@ from bali.schemas import Field, ListNode, Record, Scalar, ScalarKind
 __all__ = ["bind_request", "bind_response", "counts_total"]
 
 _INT_TYPES = PLAIN_TYPES[ScalarKind.INT]
+#: The mask that says nothing of the request itself, but of its answer.
+_READ_MASK = "read_mask"
 #: The one field that may hold a whole record or value, in the first bali's responses.
 _HOLDERS = ("data", "result", "item")
 
@@ -90,7 +92,9 @@ class _RequestBinder:
             (
                 field.wire_name
                 for field in record.fields
-                if isinstance(field.node, Scalar) and field.node.kind is ScalarKind.FIELD_MASK
+                if isinstance(field.node, Scalar)
+                and field.node.kind is ScalarKind.FIELD_MASK
+                and field.wire_name != _READ_MASK
             ),
             None,
         )
@@ -182,7 +186,11 @@ class _RequestBinder:
         slots: tuple[Slot, ...],
         message: Callable[[Any], Any],
     ) -> None:
-        required = {item.wire_name for item in body.fields if item.is_required}
+        required = {
+            item.wire_name
+            for item in body.fields
+            if item.is_required and not (item.is_immutable or item.is_input_only)
+        }
         self._parts.append(
             _Part(
                 field.wire_name,

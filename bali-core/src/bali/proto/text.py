@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from google.api import annotations_pb2
+from google.api import annotations_pb2, field_behavior_pb2
 from google.protobuf import descriptor_pb2
 
 from bali.proto.shapes import BoundService
@@ -121,13 +121,13 @@ class _Writer:
                 if position and comment:
                     yield ""
                 yield from _comment(comment, "  ")
-                yield f"  {self._field(message, field)}"
+                yield from self._field(message, field, "  ")
             elif group not in begun:
                 begun.add(group)
                 yield f"  oneof {message.oneof_decl[group].name} {{"
                 for choice in message.field:
                     if choice.HasField("oneof_index") and choice.oneof_index == group:
-                        yield f"    {self._field(message, choice)}"
+                        yield from self._field(message, choice, "    ")
                 yield "  }"
         yield "}"
 
@@ -135,8 +135,19 @@ class _Writer:
         is_used = f"{self._prefix}{name}" in self._used
         yield from _comment(description if is_used else _UNUSED, "")
 
-    def _field(self, message: _Message, field: _F) -> str:
-        return f"{self._field_type(message, field)} {field.name} = {field.number};"
+    def _field(self, message: _Message, field: _F, indent: str) -> Iterator[str]:
+        declared = f"{indent}{self._field_type(message, field)} {field.name} = {field.number}"
+        options = [
+            f"(google.api.field_behavior) = {field_behavior_pb2.FieldBehavior.Name(value)}"
+            for value in field.options.Extensions[field_behavior_pb2.field_behavior]
+        ]
+        if len(options) > 1:
+            yield f"{declared} ["
+            yield from (f"{indent}  {option}," for option in options[:-1])
+            yield f"{indent}  {options[-1]}"
+            yield f"{indent}];"
+        else:
+            yield f"{declared} [{options[0]}];" if options else f"{declared};"
 
     def _field_type(self, message: _Message, field: _F) -> str:
         entry = map_entry(message, field, self._prefix)

@@ -2,6 +2,7 @@
 
 from bali.resources.action import action
 from bali.resources.admission import Admission
+from bali.resources.changes import Changes
 from bali.resources.collect import Collector
 from bali.resources.context import (
     Authenticator,
@@ -35,6 +36,7 @@ __all__ = [
     "Authenticator",
     "BasePermission",
     "Call",
+    "Changes",
     "Collector",
     "Context",
     "FieldMask",

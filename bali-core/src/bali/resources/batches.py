@@ -22,6 +22,7 @@ from bali.resources.spec import ActionSpec, HttpBinding, Kind, Wrap
 from bali.resources.validation import MAX_DEPTH, Validator, check_depth
 from bali.schemas import Field as TreeField
 from bali.schemas import ListNode, Record
+from bali.schemas.answers import answers_of
 
 __all__ = ["BATCHES", "MAX_BATCH", "BatchValidator", "Change", "batch_spec", "validator_of"]
 
@@ -67,6 +68,7 @@ def batch_spec(
     if kind is not Kind.BATCH_DELETE and single.response_model is not None:
         item: Any = single.response_model
         model = response(f"{stem}Response", items=(builtins.list[item], ...))
+    described = owner.describer.model(model) if model else None
     verb, _, rest = name.partition("_")
     method = "GET" if kind is Kind.BATCH_GET else "POST"
     body = None if kind is Kind.BATCH_GET else "*"
@@ -89,8 +91,10 @@ def batch_spec(
         parameters=parameters,
         body=None if by_key else _body(f"{stem}Body", single),
         body_field=None,
-        response=owner.describer.model(model) if model else None,
+        response=described,
         response_model=model,
+        answers=answers_of(described, model),
+        read_masks=None,
         wrap=Wrap.EMPTY if model is None else Wrap.ITEMS,
         permissions=permissions,
         keyword_of_body=None,

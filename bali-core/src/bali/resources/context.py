@@ -58,6 +58,7 @@ class Context:
     wire (`*-bin`) are bytes. `deadline_monotonic`: when the caller stops waiting, on the clock of
     `time.monotonic()`, None for never. `peer`: the client's address as `host:port`, "" when
     unknown. `peer_certificate`: whom the client's certificate names, None without one.
+    `read_mask`: the paths of the fields that the caller wants to see, none for all (AIP-157).
     `response_metadata`: headers (gRPC: initial metadata) to send with the answer.
 
     What a caller of a standard action may ask for besides: `validate_only`, that nothing be kept of
@@ -81,6 +82,7 @@ class Context:
     expected_etag: str = ""
     repeat_key: str = ""
     etag: str = ""
+    read_mask: tuple[str, ...] = ()
     _traceparent: str = ""
 
     def __post_init__(self) -> None:

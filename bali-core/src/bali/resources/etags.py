@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bali.schemas import MapNode, Node, Record, Scalar, ScalarKind, records_of
+from bali.schemas.answers import answers_of
 from bali.schemas.payload import encoder_for
 
 __all__ = ["Etags", "is_expected"]
@@ -30,6 +31,7 @@ class Etags:
         self.schema = schema
         self._version = version if version in schema.model_fields else None
         self._encode = encoder_for(record, schema)
+        self._answers = answers_of(record, schema)
         #: The order of keys in what is stored as JSON is the database's own.
         self._is_sorted = any(
             _has_open_keys(field.node) for item in records_of(record) for field in item.fields
@@ -37,10 +39,14 @@ class Etags:
 
     def of_stored(self, item: Any) -> str:
         """Return the etag of an item as it is stored, or as an action returns it."""
-        is_own = type(item) is self.schema
-        return self.of(
-            item if is_own else self.schema.model_validate(item, from_attributes=True, by_name=True)
-        )
+        answers = self._answers
+        if type(item) is not self.schema:
+            item = (
+                answers.read(item)
+                if answers is not None
+                else self.schema.model_validate(item, from_attributes=True, by_name=True)
+            )
+        return self.of(item if answers is None else answers.without_input(item))
 
     def of(self, item: BaseModel) -> str:
         """Return the etag of an item, in quotes as on the wire (RFC 9110 section 8.8.3)."""

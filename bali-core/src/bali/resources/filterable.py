@@ -12,8 +12,9 @@ from bali.resources.filter import FilterFields, filter_fields
 from bali.resources.filter.literals import near
 from bali.resources.store import Store
 from bali.schemas import Describer
+from bali.schemas.behaviour import input_only_attributes, is_input_only
 
-__all__ = ["filterable_fields"]
+__all__ = ["filterable_fields", "refuse_input_only"]
 
 
 def filterable_fields(
@@ -46,6 +47,19 @@ def filterable_fields(
     return filter_fields(known, resource.filter_functions, describer=describer, where=where)
 
 
+def refuse_input_only(names: Iterable[str], schema: type[BaseModel] | None, *, where: str) -> None:
+    """Refuse declared filters by what callers never see: answers would tell it bit by bit.
+
+    Raises `ConfigurationError`, beginning with `where`.
+    """
+    hidden = input_only_attributes(schema) if schema is not None else frozenset()
+    for name in names:
+        if name in hidden or name.rpartition("__")[0] in hidden:
+            raise ConfigurationError(
+                f"{where}: {name!r} is about an input-only field, which no filter may tell of"
+            )
+
+
 def _annotations(
     schema: type[BaseModel] | None, store: Store | None
 ) -> Mapping[str, tuple[str, Any]]:
@@ -55,7 +69,7 @@ def _annotations(
     found: dict[str, tuple[str, Any]] = {
         info.alias or name: (name, info.annotation)
         for name, info in schema.model_fields.items()
-        if not info.exclude
+        if not (info.exclude or is_input_only(info))
     }
     if store is None:
         for name, computed in schema.model_computed_fields.items():

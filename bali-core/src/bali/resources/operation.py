@@ -16,11 +16,12 @@ from pydantic import Field as PydanticField
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, place_of
 from bali.resources.etags import Etags
-from bali.resources.filterable import filterable_fields
+from bali.resources.filterable import filterable_fields, refuse_input_only
 from bali.resources.messages import is_model, list_request, page_response, response, without_none
 from bali.resources.naming import camel, kebab
 from bali.resources.owner import Owner
 from bali.resources.permissions import permissions_of
+from bali.resources.read_masks import READ_MASK, ReadMasks, read_masks_of
 from bali.resources.requests import (
     FieldMask,
     ListRequest,
@@ -28,12 +29,15 @@ from bali.resources.requests import (
     output_only_names,
     request_field,
     schema_of_input,
+    wire_names,
 )
 from bali.resources.reserved import reserved_fields
 from bali.resources.signature import MISSING, Argument, Signature, read_signature
 from bali.resources.spec import ActionSpec, HttpBinding, Kind, Wrap
 from bali.resources.store import ContractStore, Page, Stored
 from bali.schemas import EnumNode, Field, ListNode, MapNode, Record, Scalar, UnionNode
+from bali.schemas.answers import answers_of
+from bali.schemas.behaviour import input_only_attributes
 
 __all__ = ["action_spec"]
 
@@ -77,11 +81,12 @@ class _ActionReader:
                 f"{self.where}: {self.name} returns one answer and cannot be a stream; write an "
                 "action of another name"
             )
-        parameters = self._parameters()
-        body, body_field = self._body()
-        request = self._request(parameters, body, body_field)
         wrap, response_model = self._response()
         described = self.owner.describer.model(response_model) if response_model else None
+        masks = self._read_masks(described, wrap)
+        parameters = self._parameters(masks)
+        body, body_field = self._body()
+        request = self._request(parameters, body, body_field)
         bindings = self._bindings(request, body_field)
         permission_classes, declared_at = self.options.permission_classes, self.where
         if permission_classes is None:
@@ -113,6 +118,8 @@ class _ActionReader:
             keywords={argument.name: argument.name for argument in self.signature.scalars},
             reserved=frozenset(reserved_fields(self.kind, self.owner.store)),
             etags=self._etags(),
+            answers=answers_of(described, response_model),
+            read_masks=masks,
             summary=doc.partition("\n")[0],
             description=doc,
             tags=self.options.tags or (self.owner.plural,),
@@ -187,9 +194,20 @@ class _ActionReader:
             )
         return without_none(field.annotation)
 
-    def _parameters(self) -> type[BaseModel] | None:
+    def _read_masks(self, response: Record | None, wrap: Wrap) -> ReadMasks | None:
+        if self.kind not in (Kind.GET, Kind.LIST):
+            return None
+        if self.kind is Kind.LIST and READ_MASK in wire_names(self._list_request()):
+            return None  # the author has a use for the name
+        return read_masks_of(response, is_wrapped=wrap is not Wrap.NONE)
+
+    def _parameters(self, masks: ReadMasks | None) -> type[BaseModel] | None:
+        masked = masks.field() if masks is not None else {}
         if self.kind is Kind.LIST:
-            return self._list_request()
+            base = self._list_request()
+            if not masked:
+                return base
+            return create_model(base.__name__, __base__=base, __module__=base.__module__, **masked)
         fields: dict[str, Any] = {}
         if self.signature.key is not None:
             fields["id"] = (self._key_annotation(self.signature.key), PydanticField())
@@ -207,6 +225,7 @@ class _ActionReader:
                 ),
             )
         fields |= reserved_fields(self.kind, self.owner.store)
+        fields |= masked
         if not fields:
             return None
         return create_model(
@@ -231,7 +250,9 @@ class _ActionReader:
                     "with fields of your own"
                 )
             names = _filter_names(resource.filters)
-            filters = owner.store.filter_types(names, where=f"{owner.place}: filters")
+            where = f"{owner.place}: filters"
+            filters = owner.store.filter_types(names, where=where)
+            refuse_input_only(filters, self._listed(), where=where)
         model = list_request(
             f"{self.message_stem}Request",
             base,
@@ -249,7 +270,7 @@ class _ActionReader:
             base.__name__, (base,), {"__module__": base.__module__, "__doc__": base.__doc__}
         )
         if schema is not None:
-            model.sortable_names = frozenset(schema.model_fields)
+            model.sortable_names = frozenset(schema.model_fields) - input_only_attributes(schema)
         model.filter_fields = filterable_fields(
             owner.resource, schema, owner.store, describer=owner.describer, where=owner.place
         )

@@ -24,6 +24,7 @@ from bali.resources.batches import validator_of
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
 from bali.resources.guards import Guard
 from bali.resources.permissions import authorize
+from bali.resources.read_masks import take_read_mask
 from bali.resources.reading import Read, read_of
 from bali.resources.repeating import Repeater
 from bali.resources.requests import ListRequest
@@ -109,11 +110,12 @@ class Pipeline:
             result = await self._act(spec, context, prepared, keywords)
         if (
             spec.etags is not None
-            and type(result) is spec.etags.schema
+            and isinstance(result, spec.etags.schema)
             and "etag" not in context.response_metadata
         ):
             context.etag = spec.etags.of(result)
-        return result
+        masks = spec.read_masks
+        return masks.part(result, context.read_mask) if masks and context.read_mask else result
 
     async def _act(
         self, spec: ActionSpec, context: Context, prepared: _Prepared, keywords: Mapping[str, Any]
@@ -194,6 +196,8 @@ class Pipeline:
         parameters, keywords = prepared.validator.read(call.arguments)
         if spec.reserved:
             reserve(context, spec.reserved, parameters)
+        if spec.read_masks is not None:
+            context.read_mask = take_read_mask(parameters)
         return prepared, keywords
 
 

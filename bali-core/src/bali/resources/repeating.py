@@ -53,9 +53,14 @@ class Repeater:
         model, record = self._spec.response_model, self._spec.response
         if model is None or record is None:
             return None
+        answers = self._spec.answers
         if not has_bytes(record):
+            if answers is not None:
+                return answers.read_json(content)
             return model.model_validate_json(content, by_alias=True)
         decoded = BytesDecoder().decode(record, json.loads(content), "", [])
+        if answers is not None:
+            return answers.read_wire(decoded)
         return model.model_validate(decoded, by_alias=True)
 
 

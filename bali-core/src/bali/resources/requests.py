@@ -22,6 +22,7 @@ from bali.errors import FieldError, ValidationFailed
 from bali.resources.filter import Condition, FilterError, FilterFields, condition_of, matches
 from bali.resources.store import ListQuery
 from bali.schemas import Scalar, ScalarKind
+from bali.schemas.behaviour import is_immutable, is_input_only, is_output_only
 
 __all__ = [
     "DEFAULT_PAGE_SIZE",
@@ -32,6 +33,7 @@ __all__ = [
     "FieldMask",
     "ListRequest",
     "input_model",
+    "kept_names",
     "output_only_names",
     "request_field",
     "schema_of_input",
@@ -208,15 +210,30 @@ def output_only_names(schema: type[BaseModel]) -> frozenset[str]:
     return frozenset(info.alias or name for name, info in computed) | frozenset(
         wire
         for wire, name in wire_names(schema).items()
-        if _is_output_only(schema.model_fields[name])
+        if is_output_only(schema.model_fields[name])
     )
 
 
-def input_model(schema: type[BaseModel], name: str, *, is_partial: bool) -> type[BaseModel]:
+def kept_names(schema: type[BaseModel]) -> frozenset[str]:
+    """Return the attributes that an update of everything may leave out, and then leaves alone.
+
+    Those that callers cannot change (immutable) or cannot know (input-only).
+    """
+    fields = schema.model_fields.items()
+    return frozenset(name for name, info in fields if is_immutable(info) or is_input_only(info))
+
+
+def input_model(
+    schema: type[BaseModel],
+    name: str,
+    *,
+    is_partial: bool,
+    may_lack: frozenset[str] = frozenset(),
+) -> type[BaseModel]:
     """Return the model that validates the body of a create or an update.
 
     It is a subclass of `schema`, so its validators run too; unknown fields are refused. Output-only
-    fields may be absent, and with `is_partial` every field may: what was sent is
+    fields may be absent, those in `may_lack`, and with `is_partial` every field: what was sent is
     `model_fields_set`. A validator of the whole object (`model_validator(mode="after")`) that reads
     a field which may be absent and is, is passed over: it cannot judge a part.
     """
@@ -224,7 +241,7 @@ def input_model(schema: type[BaseModel], name: str, *, is_partial: bool) -> type
     may_be_absent = {
         field_name
         for field_name, info in schema.model_fields.items()
-        if is_partial or _is_output_only(info)
+        if is_partial or is_output_only(info) or field_name in may_lack
     }
     for field_name, info in schema.model_fields.items():
         if info.is_required() and field_name in may_be_absent:
@@ -280,8 +297,3 @@ def _judging_what_is_there(
                 values.setdefault(name, value)
 
     return validate
-
-
-def _is_output_only(info: FieldInfo) -> bool:
-    extra = info.json_schema_extra
-    return isinstance(extra, dict) and bool(extra.get("readOnly", False))

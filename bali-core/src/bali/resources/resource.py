@@ -16,6 +16,7 @@ from bali.concurrency import run_in_thread
 from bali.errors import ConfigurationError, Unimplemented
 from bali.resources.action import action, action_options, options_in, place_of
 from bali.resources.batches import Change
+from bali.resources.changes import changes_of
 from bali.resources.context import Context, Principal
 from bali.resources.naming import kebab, pluralise, snake
 from bali.resources.permissions import PermissionLike
@@ -240,7 +241,7 @@ class Resource(metaclass=ResourceType):
     @action(detail=True, methods=["patch"])
     async def update(self, pk: Any, schema_in: Any) -> Any:
         """Change the given fields of an item and return it."""
-        return await self.store.update(pk, _values(schema_in))
+        return await self.store.update(pk, _changes(schema_in))
 
     @action(detail=True, methods=["delete"])
     async def delete(self, pk: Any) -> None:
@@ -273,7 +274,10 @@ class Resource(metaclass=ResourceType):
         if self._has_own("update"):
             return [await self._do("update", change.key, change.values) for change in changes]
         return await self.contract_store.update_many(
-            [(change.key, _values(change.values)) for change in changes]
+            [
+                (change.key, _changes(change.values, f"requests[{number}]."))
+                for number, change in enumerate(changes)
+            ]
         )
 
     @action(methods=["post"])
@@ -307,6 +311,10 @@ class Resource(metaclass=ResourceType):
 
 class ModelResource(Resource):
     """A resource over a database model: set `model`; the schema follows from it."""
+
+
+def _changes(item: BaseModel, place: str = "") -> Mapping[str, Any]:
+    return changes_of(item, _values(item), place=place)
 
 
 def _values(item: BaseModel, *, with_defaults: bool = False) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def result_of(spec: ActionSpec, value: Any) -> BaseModel | None:
     if value is None and spec.wrap is Wrap.NONE and spec.kind in _MAY_MISS:
         raise NotFound(resource_type=spec.resource.singular_name())
     result: BaseModel = value if type(value) is model else _converted(spec, model, value)
+    if spec.answers is not None:
+        result = spec.answers.without_input(result)
     problems = check_values(result, allow_nul=True)
     if problems:
         raise ValueError(f"{spec.place} returned a value that no protocol carries: {problems}")
@@ -42,8 +44,13 @@ def _converted(spec: ActionSpec, model: type[BaseModel], value: Any) -> BaseMode
             # pydantic takes an object of a subclass as it is, with all that the subclass has.
             values = value.__dict__
             own = {name: values[name] for name in model.model_fields if name in values}
-            return model.model_validate(own, by_name=True)
-        return model.model_validate(_wrapped(spec.wrap, value), from_attributes=True, by_name=True)
+            return (
+                spec.answers.read(own) if spec.answers else model.model_validate(own, by_name=True)
+            )
+        wrapped = _wrapped(spec.wrap, value)
+        if spec.answers is not None:
+            return spec.answers.read(wrapped)
+        return model.model_validate(wrapped, from_attributes=True, by_name=True)
     except (ValidationError, TypeError) as error:
         raise TypeError(
             f"{spec.place} returned {type(value).__name__}, which is not the {model.__name__} it "

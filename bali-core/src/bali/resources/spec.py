@@ -11,7 +11,9 @@ from pydantic import BaseModel
 
 from bali.resources.etags import Etags
 from bali.resources.permissions import Permission
+from bali.resources.read_masks import ReadMasks
 from bali.schemas import Record
+from bali.schemas.answers import Answers
 
 __all__ = ["ActionSpec", "HttpBinding", "Kind", "ResourceSpec", "Wrap"]
 
@@ -71,6 +73,8 @@ class ActionSpec:
     `body_field` or, when that is None, every request field that `parameters` lacks.
     `response` is the shape of the response message (of one item when `is_streaming`), None for an
     empty one; `response_model` is the pydantic model that the pipeline's result is an instance of.
+    `answers` makes answers without input-only fields, None where there are none. `read_masks` are
+    what callers may ask for parts of the answer with, None where they may not.
     `place` is "module.Class.method (file:line)", for messages. `reserved` are the parameters that
     the pipeline reads instead of the action (see `reserved`). `etags` makes the etag of an answer
     that is an item, None for other answers. `single` is what a batch does many of, None for what is
@@ -102,6 +106,8 @@ class ActionSpec:
     reserved: frozenset[str] = frozenset()
     etags: Etags | None = None
     single: ActionSpec | None = None
+    answers: Answers | None = None
+    read_masks: ReadMasks | None = None
     summary: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()

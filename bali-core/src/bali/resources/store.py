@@ -146,7 +146,10 @@ class Store(Protocol):
         """Store a new item and return it as stored."""
 
     async def update(self, key: Any, values: Mapping[str, Any]) -> Any:
-        """Change the given attributes of an item and return it as stored."""
+        """Change the given attributes of an item and return it as stored.
+
+        Where they are `Changes`, their `check` is called with the item first, once it is locked.
+        """
 
     async def delete(self, key: Any) -> None:
         """Remove the item with this key."""

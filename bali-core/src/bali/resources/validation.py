@@ -17,6 +17,7 @@ from bali.resources.requests import (
     FORMER_NAMES,
     ListRequest,
     input_model,
+    kept_names,
     output_only_names,
     schema_of_input,
     wire_names,
@@ -50,7 +51,9 @@ class Validator:
         self._body = _Part(spec.body, record)
         self._replacement: _Part | None = None
         if spec.kind is Kind.UPDATE and spec.body is not None:
-            whole = input_model(schema_of_input(spec.body), spec.body.__name__, is_partial=False)
+            schema = schema_of_input(spec.body)
+            kept = kept_names(schema)
+            whole = input_model(schema, spec.body.__name__, is_partial=False, may_lack=kept)
             self._replacement = _Part(whole, record)
 
     def read(self, arguments: Mapping[str, Any]) -> tuple[BaseModel | None, dict[str, Any]]:
@@ -204,7 +207,7 @@ class _Part:
         errors.extend(self._as_sent(values, check_values(validated)))
         if is_replacement:
             names = {name for wire, name in self.names.items() if wire not in self.output_only}
-            validated.__pydantic_fields_set__.update(names)
+            validated.__pydantic_fields_set__.update(names - kept_names(type(validated)))
         return validated
 
     def _as_sent(

@@ -8,12 +8,13 @@ from urllib.parse import unquote_to_bytes
 
 from bali.errors import FieldError, InvalidArgument, ValidationFailed
 from bali.resources import ActionSpec, HttpBinding
+from bali.resources.read_masks import READ_MASK
 from bali.rest.decoding import check_content_type
 from bali.schemas import Field, ListNode, Scalar, ScalarKind
 from bali.schemas.decoding import decode_json
 from bali.schemas.payload import BytesDecoder, has_bytes
 
-__all__ = ["PATH_SLASH", "ArgumentReader", "parse_query"]
+__all__ = ["PATH_SLASH", "ArgumentReader", "parse_query", "takes_fields"]
 
 #: Stands for an encoded slash within one segment of a decoded path; no server decodes to it.
 PATH_SLASH = "\udfff"
@@ -37,6 +38,8 @@ class ArgumentReader:
             field.wire_name for field in self.query_fields if isinstance(field.node, ListNode)
         }
         self._request_fields = spec.request.fields
+        #: Other names of query keys.
+        self._former = {"fields": READ_MASK} if takes_fields(spec) else {}
         self._bytes = BytesDecoder() if has_bytes(spec.request) else None
 
     def _is_key(self, field: Field) -> bool:
@@ -78,7 +81,7 @@ class ArgumentReader:
         values: dict[str, list[str]] = {}
         for name, value in parse_query(query_string):
             if name not in ignored:
-                values.setdefault(name, []).append(value)
+                values.setdefault(self._former.get(name, name), []).append(value)
         arguments: dict[str, Any] = {}
         for name, given in values.items():
             if self.body == "*":
@@ -122,6 +125,12 @@ class ArgumentReader:
             value = decoder.decode(field.node, decoded[field.wire_name], "", errors)
             decoded[field.wire_name] = value
         return decoded
+
+
+def takes_fields(spec: ActionSpec) -> bool:
+    """Tell whether `fields` in the query is another name of the read mask."""
+    own = {field.wire_name for field in spec.request.fields}
+    return spec.read_masks is not None and "fields" not in own
 
 
 def parse_query(query_string: bytes) -> list[tuple[str, str]]:

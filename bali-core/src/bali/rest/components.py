@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from bali.resources import ActionSpec, Kind
 from bali.schemas import Record, records_of
+from bali.schemas.behaviour import INPUT_ONLY
 
 __all__ = ["PREFIX", "Components"]
 
@@ -42,6 +43,20 @@ class _Generator(GenerateJsonSchema):
     def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
         """Return the schema of a double."""
         return {**super().float_schema(schema), "format": "double"}
+
+    def field_is_present(
+        self,
+        field: core_schema.ModelField
+        | core_schema.DataclassField
+        | core_schema.TypedDictField
+        | core_schema.ComputedField,
+    ) -> bool:
+        """Tell whether a field is there at all: one that is input-only is in no answer."""
+        if self.mode == "serialization":
+            extra = field.get("metadata", {}).get("pydantic_js_extra")
+            if isinstance(extra, dict) and extra.get(INPUT_ONLY):
+                return False
+        return super().field_is_present(field)
 
     def field_is_required(
         self,

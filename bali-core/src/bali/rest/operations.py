@@ -10,7 +10,9 @@ from pydantic import BaseModel
 
 from bali.resources import ActionSpec, HttpBinding, Kind, ListRequest
 from bali.resources.permissions import scopes_of
+from bali.resources.read_masks import READ_MASK
 from bali.resources.requests import output_only_names
+from bali.rest.arguments import takes_fields
 from bali.rest.components import Components
 from bali.rest.headers import REQUEST_ID_HEADER
 from bali.rest.streams import StreamFormat
@@ -126,6 +128,8 @@ class Operation:
                     _parameter(name, "query", _in_address(schema), is_required=is_required)
                 )
             parameters += self._former_parameters(fields)
+            if takes_fields(self.spec):
+                parameters.append(_same_as(READ_MASK, fields, "fields"))
         names = [*SHARED_PARAMETERS, *self._preconditions()]
         return parameters + [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
@@ -146,10 +150,10 @@ class Operation:
             return []
         former: list[dict[str, Any]] = []
         for name, current in _FORMER_NAMES.items():
-            schema = _in_address(fields[current][0])
-            schema.pop("default", None)
-            schema["description"] = f"The same as `{current}`, which takes precedence."
-            former.append(_parameter(name, "query", schema, is_required=False))
+            parameter = _same_as(current, fields, name)
+            parameter["description"] = f"The same as `{current}`, which takes precedence."
+            parameter["schema"].pop("default", None)
+            former.append(parameter)
         return former
 
     def _request_body(self) -> dict[str, Any] | None:
@@ -306,6 +310,15 @@ def _parameter(
         parameter["description"] = description
     parameter["schema"] = schema
     return parameter
+
+
+def _same_as(
+    current: str, fields: Mapping[str, tuple[dict[str, Any], bool]], name: str
+) -> dict[str, Any]:
+    """Return the query parameter that is another name of a field."""
+    schema = _in_address(fields[current][0])
+    schema["description"] = f"The same as `{current}`."
+    return _parameter(name, "query", schema, is_required=False)
 
 
 def _in_address(schema: Mapping[str, Any]) -> dict[str, Any]:

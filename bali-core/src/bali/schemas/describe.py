@@ -31,6 +31,7 @@ from pydantic.fields import ComputedFieldInfo, FieldInfo
 from pydantic_core import PydanticUndefined
 
 from bali.errors import ConfigurationError
+from bali.schemas.behaviour import is_immutable, is_input_only, is_output_only
 from bali.schemas.tree import (
     SCALAR_TYPES,
     EnumNode,
@@ -144,14 +145,16 @@ class Describer:
         else:
             described = self.annotation(annotation, where=where)
         _check_alias(where, name, info)
-        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        _check_behaviour(where, info)
         default = None if info.default is PydanticUndefined else info.default
         return Field(
             name=name,
             node=described.node,
             is_required=info.is_required(),
             is_nullable=described.is_nullable,
-            is_output_only=bool(extra.get("readOnly", False)),
+            is_output_only=is_output_only(info),
+            is_input_only=is_input_only(info),
+            is_immutable=is_immutable(info),
             default=default,
             description=info.description or "",
             alias=info.alias if info.alias != name else None,
@@ -281,6 +284,14 @@ def _check_alias(where: str, name: str, info: FieldInfo) -> None:
         raise ConfigurationError(
             f"{where}: it is read as {', '.join(map(repr, names))} and written as {written!r}, but "
             f"has one name on every protocol; set `alias` alone"
+        )
+
+
+def _check_behaviour(where: str, info: FieldInfo) -> None:
+    """Refuse a field that would be in no request and in no answer."""
+    if is_output_only(info) and is_input_only(info):
+        raise ConfigurationError(
+            f"{where}: it is both readOnly and writeOnly, so it would be nowhere; say one of them"
         )
 
 

@@ -28,6 +28,7 @@ from bali.schemas import (
     UnionNode,
     records_of,
 )
+from bali.schemas.computed import needs_part_class, with_base64
 
 __all__ = ["BytesDecoder", "Encoder", "encoder_for", "has_bytes"]
 
@@ -114,8 +115,11 @@ def encoder_for(record: Record | None, model: type[BaseModel] | None) -> Encoder
         return None
     serializer = model.__pydantic_serializer__
     if has_bytes(record):
-        schema = _with_base64(model.__pydantic_core_schema__)
+        schema = with_base64(model.__pydantic_core_schema__)
         serializer = SchemaSerializer(schema, None, _use_prebuilt=False)
+
+    if needs_part_class(record):
+        return _encoder_of_parts(model, serializer)
 
     def encode(value: BaseModel) -> bytes:
         return serializer.to_json(value, by_alias=True)
@@ -123,28 +127,14 @@ def encoder_for(record: Record | None, model: type[BaseModel] | None) -> Encoder
     return encode
 
 
-def _with_base64(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        copied = {key: _with_base64(value) for key, value in schema.items()}
-        if schema.get("type") == "bytes" and "serialization" not in schema:
-            copied["serialization"] = {
-                "type": "function-plain",
-                "function": _encoded,
-                "when_used": "json",
-                "is_field_serializer": False,
-                "info_arg": False,
-                "return_schema": {"type": "str"},
-            }
-        return copied
-    if isinstance(schema, list):
-        return [_with_base64(item) for item in schema]
-    if type(schema) is tuple:
-        return tuple(_with_base64(item) for item in schema)
-    return schema
+def _encoder_of_parts(model: type[BaseModel], serializer: SchemaSerializer) -> Encoder:
+    """Return an encoder that also takes objects of part classes."""
 
+    def encode(value: BaseModel) -> bytes:
+        chosen = serializer if type(value) is model else value.__pydantic_serializer__
+        return chosen.to_json(value, by_alias=True)
 
-def _encoded(value: bytes) -> str:
-    return base64.b64encode(value).decode("ascii")
+    return encode
 
 
 def _decoded(text: str, path: str, errors: list[FieldError]) -> Any:

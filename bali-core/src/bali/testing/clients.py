@@ -30,7 +30,7 @@ from bali.concurrency import run_blocking
 from bali.errors import BaliError, Code, FieldError, error_class
 from bali.proto import BoundMethod, error_from_status
 from bali.resources import ActionSpec
-from bali.schemas.payload import BytesDecoder, has_bytes
+from bali.testing.answers import answer_from_json, answer_from_message
 from bali.testing.live import LiveServer
 
 __all__ = [
@@ -85,6 +85,12 @@ class ServiceClient(ABC):
             raise LookupError(f"{operation}: the app has no gRPC service of its own")
         name = self._actions[operation].rpc_name
         return next(method for method in bound.methods if method.name == name)
+
+    def _answer(
+        self, operation: str, arguments: Mapping[str, Any] | None, message: Any
+    ) -> BaseModel | None:
+        values = self._method(operation).decode_response(message)
+        return answer_from_message(self._actions[operation], values, arguments or {})
 
 
 class LocalServiceClient(ServiceClient):
@@ -156,7 +162,7 @@ class RestServiceClient(ServiceClient):
             raise error_from_problem(response.json())
         if spec.response_model is None:
             return None
-        return _parsed(spec, response.content)
+        return answer_from_json(spec, response.content, arguments or {})
 
     def stream(
         self,
@@ -177,7 +183,7 @@ class RestServiceClient(ServiceClient):
             for event, data in _events(response.iter_lines()):
                 if event == "error":
                     raise error_from_problem(json.loads(data))
-                yield _parsed(spec, data)
+                yield answer_from_json(spec, data, {})
 
     def _request(
         self,
@@ -241,7 +247,7 @@ class RpcServiceClient(ServiceClient):
             )
         except grpc.RpcError as error:
             raise _from_rpc_error(error) from error
-        return _decoded(self._actions[operation], method, message)
+        return self._answer(operation, arguments, message)
 
     def stream(
         self,
@@ -265,7 +271,7 @@ class RpcServiceClient(ServiceClient):
         )
         try:
             for message in call:
-                item = _decoded(self._actions[operation], method, message)
+                item = self._answer(operation, arguments, message)
                 if item is not None:
                     yield item
         except grpc.RpcError as error:
@@ -308,7 +314,7 @@ class ConnectServiceClient(ServiceClient):
             )
         except ConnectError as error:
             raise _from_connect_error(error) from error
-        return _decoded(self._actions[operation], method, message)
+        return self._answer(operation, arguments, message)
 
     def stream(
         self,
@@ -327,7 +333,7 @@ class ConnectServiceClient(ServiceClient):
                 headers=dict(metadata or {}),
                 timeout_ms=_milliseconds(timeout_seconds),
             ):
-                item = _decoded(self._actions[operation], method, message)
+                item = self._answer(operation, arguments, message)
                 if item is not None:
                     yield item
         except ConnectError as error:
@@ -373,22 +379,6 @@ def _from_connect_error(error: ConnectError) -> BaliError:
     code = Code.CANCELLED if error.code is ConnectCode.CANCELED else Code[error.code.name]
     details = [(item.type_name, item.message_bytes) for item in error.details]
     return error_from_status(code, error.message, details)
-
-
-def _decoded(spec: ActionSpec, method: BoundMethod, message: Any) -> BaseModel | None:
-    if spec.response_model is None:
-        return None
-    return spec.response_model.model_validate(method.decode_response(message))
-
-
-def _parsed(spec: ActionSpec, content: bytes | str) -> BaseModel:
-    """Return the object of a JSON document, in which bytes are base64."""
-    model, record = spec.response_model, spec.response
-    if model is None or record is None:
-        raise LookupError(f"{spec.operation} answers with nothing")
-    if not has_bytes(record):
-        return model.model_validate_json(content)
-    return model.model_validate(BytesDecoder().decode(record, json.loads(content), "", []))
 
 
 def _milliseconds(seconds: float | None) -> int | None:

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rlibrary.proto\x12\x07library\x1a\x1cgoogle/api/annotations.proto\x1a\x16google/type/date.proto\"\x84\x03\n\x10LendBooksRequest\x12\x12\n\x05title\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\"\n\x05genre\x18\x02 \x01(\x0e\x32\x0e.library.GenreH\x01\x88\x01\x01\x12)\n\tpublished\x18\x03 \x01(\x0b\x32\x11.google.type.DateH\x02\x88\x01\x01\x12\x0f\n\x07\x61uthors\x18\x04 \x03(\t\x12\x35\n\x06\x63opies\x18\x05 \x03(\x0b\x32%.library.LendBooksRequest.CopiesEntry\x12\x31\n\x04\x66orm\x18\x06 \x01(\x0b\x32#.library.LendBooksRequestFormChoice\x12\x37\n\x05notes\x18\x07 \x01(\x0b\x32#.library.LendBooksRequestNotesValueH\x03\x88\x01\x01\x1a-\n\x0b\x43opiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_titleB\x08\n\x06_genreB\x0c\n\n_publishedB\x08\n\x06_notes\"f\n\x1aLendBooksRequestFormChoice\x12\x1f\n\x05paper\x18\x01 \x01(\x0b\x32\x0e.library.PaperH\x00\x12\x1f\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x0e.library.AudioH\x00\x42\x06\n\x04kind\"U\n\x05Paper\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x12.library.PaperKindH\x00\x88\x01\x01\x12\x12\n\x05pages\x18\x02 \x01(\x03H\x01\x88\x01\x01\x42\x07\n\x05_kindB\x08\n\x06_pages\"Y\n\x05\x41udio\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x12.library.AudioKindH\x00\x88\x01\x01\x12\x14\n\x07minutes\x18\x02 \x01(\x03H\x01\x88\x01\x01\x42\x07\n\x05_kindB\n\n\x08_minutes\",\n\x1aLendBooksRequestNotesValue\x12\x0e\n\x06values\x18\x01 \x03(\t\"\xb6\x02\n\x04\x42ook\x12\r\n\x05title\x18\x01 \x01(\t\x12\x1d\n\x05genre\x18\x02 \x01(\x0e\x32\x0e.library.Genre\x12)\n\tpublished\x18\x03 \x01(\x0b\x32\x11.google.type.DateH\x00\x88\x01\x01\x12\x0f\n\x07\x61uthors\x18\x04 \x03(\t\x12)\n\x06\x63opies\x18\x05 \x03(\x0b\x32\x19.library.Book.CopiesEntry\x12%\n\x04\x66orm\x18\x06 \x01(\x0b\x32\x17.library.BookFormChoice\x12+\n\x05notes\x18\x07 \x01(\x0b\x32\x17.library.BookNotesValueH\x01\x88\x01\x01\x1a-\n\x0b\x43opiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x0c\n\n_publishedB\x08\n\x06_notes\"Z\n\x0e\x42ookFormChoice\x12\x1f\n\x05paper\x18\x01 \x01(\x0b\x32\x0e.library.PaperH\x00\x12\x1f\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x0e.library.AudioH\x00\x42\x06\n\x04kind\" \n\x0e\x42ookNotesValue\x12\x0e\n\x06values\x18\x01 \x03(\t\"0\n\x12SearchBooksRequest\x12\x11\n\x04text\x18\x01 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_text*D\n\x05Genre\x12\x15\n\x11GENRE_UNSPECIFIED\x10\x00\x12\x11\n\rGENRE_FICTION\x10\x01\x12\x11\n\rGENRE_SCIENCE\x10\x02*=\n\tPaperKind\x12\x1a\n\x16PAPER_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10PAPER_KIND_PAPER\x10\x01*=\n\tAudioKind\x12\x1a\n\x16\x41UDIO_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41UDIO_KIND_AUDIO\x10\x01\x32\xb6\x01\n\x0eLibraryService\x12M\n\tLendBooks\x12\x19.library.LendBooksRequest\x1a\r.library.Book\"\x16\x82\xd3\xe4\x93\x02\x10\"\x0b/books/lend:\x01*\x12U\n\x0bSearchBooks\x12\x1b.library.SearchBooksRequest\x1a\r.library.Book\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/books/search0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\rlibrary.proto\x12\x07library\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x16google/type/date.proto\"\x90\x03\n\x10LendBooksRequest\x12\x18\n\x05title\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02H\x00\x88\x01\x01\x12\"\n\x05genre\x18\x02 \x01(\x0e\x32\x0e.library.GenreH\x01\x88\x01\x01\x12)\n\tpublished\x18\x03 \x01(\x0b\x32\x11.google.type.DateH\x02\x88\x01\x01\x12\x0f\n\x07\x61uthors\x18\x04 \x03(\t\x12\x35\n\x06\x63opies\x18\x05 \x03(\x0b\x32%.library.LendBooksRequest.CopiesEntry\x12\x37\n\x04\x66orm\x18\x06 \x01(\x0b\x32#.library.LendBooksRequestFormChoiceB\x04\xe2\x41\x01\x02\x12\x37\n\x05notes\x18\x07 \x01(\x0b\x32#.library.LendBooksRequestNotesValueH\x03\x88\x01\x01\x1a-\n\x0b\x43opiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x08\n\x06_titleB\x08\n\x06_genreB\x0c\n\n_publishedB\x08\n\x06_notes\"f\n\x1aLendBooksRequestFormChoice\x12\x1f\n\x05paper\x18\x01 \x01(\x0b\x32\x0e.library.PaperH\x00\x12\x1f\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x0e.library.AudioH\x00\x42\x06\n\x04kind\"[\n\x05Paper\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x12.library.PaperKindH\x00\x88\x01\x01\x12\x18\n\x05pages\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02H\x01\x88\x01\x01\x42\x07\n\x05_kindB\x08\n\x06_pages\"_\n\x05\x41udio\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x12.library.AudioKindH\x00\x88\x01\x01\x12\x1a\n\x07minutes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02H\x01\x88\x01\x01\x42\x07\n\x05_kindB\n\n\x08_minutes\",\n\x1aLendBooksRequestNotesValue\x12\x0e\n\x06values\x18\x01 \x03(\t\"\xb6\x02\n\x04\x42ook\x12\r\n\x05title\x18\x01 \x01(\t\x12\x1d\n\x05genre\x18\x02 \x01(\x0e\x32\x0e.library.Genre\x12)\n\tpublished\x18\x03 \x01(\x0b\x32\x11.google.type.DateH\x00\x88\x01\x01\x12\x0f\n\x07\x61uthors\x18\x04 \x03(\t\x12)\n\x06\x63opies\x18\x05 \x03(\x0b\x32\x19.library.Book.CopiesEntry\x12%\n\x04\x66orm\x18\x06 \x01(\x0b\x32\x17.library.BookFormChoice\x12+\n\x05notes\x18\x07 \x01(\x0b\x32\x17.library.BookNotesValueH\x01\x88\x01\x01\x1a-\n\x0b\x43opiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x0c\n\n_publishedB\x08\n\x06_notes\"Z\n\x0e\x42ookFormChoice\x12\x1f\n\x05paper\x18\x01 \x01(\x0b\x32\x0e.library.PaperH\x00\x12\x1f\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x0e.library.AudioH\x00\x42\x06\n\x04kind\" \n\x0e\x42ookNotesValue\x12\x0e\n\x06values\x18\x01 \x03(\t\"6\n\x12SearchBooksRequest\x12\x17\n\x04text\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02H\x00\x88\x01\x01\x42\x07\n\x05_text*D\n\x05Genre\x12\x15\n\x11GENRE_UNSPECIFIED\x10\x00\x12\x11\n\rGENRE_FICTION\x10\x01\x12\x11\n\rGENRE_SCIENCE\x10\x02*=\n\tPaperKind\x12\x1a\n\x16PAPER_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10PAPER_KIND_PAPER\x10\x01*=\n\tAudioKind\x12\x1a\n\x16\x41UDIO_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x41UDIO_KIND_AUDIO\x10\x01\x32\xb6\x01\n\x0eLibraryService\x12M\n\tLendBooks\x12\x19.library.LendBooksRequest\x1a\r.library.Book\"\x16\x82\xd3\xe4\x93\x02\x10\"\x0b/books/lend:\x01*\x12U\n\x0bSearchBooks\x12\x1b.library.SearchBooksRequest\x1a\r.library.Book\"\x18\x90\x02\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/books/search0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,40 +36,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LENDBOOKSREQUEST_COPIESENTRY']._loaded_options = None
   _globals['_LENDBOOKSREQUEST_COPIESENTRY']._serialized_options = b'8\001'
+  _globals['_LENDBOOKSREQUEST'].fields_by_name['title']._loaded_options = None
+  _globals['_LENDBOOKSREQUEST'].fields_by_name['title']._serialized_options = b'\342A\001\002'
+  _globals['_LENDBOOKSREQUEST'].fields_by_name['form']._loaded_options = None
+  _globals['_LENDBOOKSREQUEST'].fields_by_name['form']._serialized_options = b'\342A\001\002'
+  _globals['_PAPER'].fields_by_name['pages']._loaded_options = None
+  _globals['_PAPER'].fields_by_name['pages']._serialized_options = b'\342A\001\002'
+  _globals['_AUDIO'].fields_by_name['minutes']._loaded_options = None
+  _globals['_AUDIO'].fields_by_name['minutes']._serialized_options = b'\342A\001\002'
   _globals['_BOOK_COPIESENTRY']._loaded_options = None
   _globals['_BOOK_COPIESENTRY']._serialized_options = b'8\001'
+  _globals['_SEARCHBOOKSREQUEST'].fields_by_name['text']._loaded_options = None
+  _globals['_SEARCHBOOKSREQUEST'].fields_by_name['text']._serialized_options = b'\342A\001\002'
   _globals['_LIBRARYSERVICE'].methods_by_name['LendBooks']._loaded_options = None
   _globals['_LIBRARYSERVICE'].methods_by_name['LendBooks']._serialized_options = b'\202\323\344\223\002\020\"\013/books/lend:\001*'
   _globals['_LIBRARYSERVICE'].methods_by_name['SearchBooks']._loaded_options = None
   _globals['_LIBRARYSERVICE'].methods_by_name['SearchBooks']._serialized_options = b'\220\002\001\202\323\344\223\002\017\022\r/books/search'
-  _globals['_GENRE']._serialized_start=1288
-  _globals['_GENRE']._serialized_end=1356
-  _globals['_PAPERKIND']._serialized_start=1358
-  _globals['_PAPERKIND']._serialized_end=1419
-  _globals['_AUDIOKIND']._serialized_start=1421
-  _globals['_AUDIOKIND']._serialized_end=1482
-  _globals['_LENDBOOKSREQUEST']._serialized_start=81
-  _globals['_LENDBOOKSREQUEST']._serialized_end=469
-  _globals['_LENDBOOKSREQUEST_COPIESENTRY']._serialized_start=380
-  _globals['_LENDBOOKSREQUEST_COPIESENTRY']._serialized_end=425
-  _globals['_LENDBOOKSREQUESTFORMCHOICE']._serialized_start=471
-  _globals['_LENDBOOKSREQUESTFORMCHOICE']._serialized_end=573
-  _globals['_PAPER']._serialized_start=575
-  _globals['_PAPER']._serialized_end=660
-  _globals['_AUDIO']._serialized_start=662
-  _globals['_AUDIO']._serialized_end=751
-  _globals['_LENDBOOKSREQUESTNOTESVALUE']._serialized_start=753
-  _globals['_LENDBOOKSREQUESTNOTESVALUE']._serialized_end=797
-  _globals['_BOOK']._serialized_start=800
-  _globals['_BOOK']._serialized_end=1110
-  _globals['_BOOK_COPIESENTRY']._serialized_start=380
-  _globals['_BOOK_COPIESENTRY']._serialized_end=425
-  _globals['_BOOKFORMCHOICE']._serialized_start=1112
-  _globals['_BOOKFORMCHOICE']._serialized_end=1202
-  _globals['_BOOKNOTESVALUE']._serialized_start=1204
-  _globals['_BOOKNOTESVALUE']._serialized_end=1236
-  _globals['_SEARCHBOOKSREQUEST']._serialized_start=1238
-  _globals['_SEARCHBOOKSREQUEST']._serialized_end=1286
-  _globals['_LIBRARYSERVICE']._serialized_start=1485
-  _globals['_LIBRARYSERVICE']._serialized_end=1667
+  _globals['_GENRE']._serialized_start=1351
+  _globals['_GENRE']._serialized_end=1419
+  _globals['_PAPERKIND']._serialized_start=1421
+  _globals['_PAPERKIND']._serialized_end=1482
+  _globals['_AUDIOKIND']._serialized_start=1484
+  _globals['_AUDIOKIND']._serialized_end=1545
+  _globals['_LENDBOOKSREQUEST']._serialized_start=114
+  _globals['_LENDBOOKSREQUEST']._serialized_end=514
+  _globals['_LENDBOOKSREQUEST_COPIESENTRY']._serialized_start=425
+  _globals['_LENDBOOKSREQUEST_COPIESENTRY']._serialized_end=470
+  _globals['_LENDBOOKSREQUESTFORMCHOICE']._serialized_start=516
+  _globals['_LENDBOOKSREQUESTFORMCHOICE']._serialized_end=618
+  _globals['_PAPER']._serialized_start=620
+  _globals['_PAPER']._serialized_end=711
+  _globals['_AUDIO']._serialized_start=713
+  _globals['_AUDIO']._serialized_end=808
+  _globals['_LENDBOOKSREQUESTNOTESVALUE']._serialized_start=810
+  _globals['_LENDBOOKSREQUESTNOTESVALUE']._serialized_end=854
+  _globals['_BOOK']._serialized_start=857
+  _globals['_BOOK']._serialized_end=1167
+  _globals['_BOOK_COPIESENTRY']._serialized_start=425
+  _globals['_BOOK_COPIESENTRY']._serialized_end=470
+  _globals['_BOOKFORMCHOICE']._serialized_start=1169
+  _globals['_BOOKFORMCHOICE']._serialized_end=1259
+  _globals['_BOOKNOTESVALUE']._serialized_start=1261
+  _globals['_BOOKNOTESVALUE']._serialized_end=1293
+  _globals['_SEARCHBOOKSREQUEST']._serialized_start=1295
+  _globals['_SEARCHBOOKSREQUEST']._serialized_end=1349
+  _globals['_LIBRARYSERVICE']._serialized_start=1548
+  _globals['_LIBRARYSERVICE']._serialized_end=1730
 # @@protoc_insertion_point(module_scope)
