@@ -15,12 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks import results as reporting
 from benchmarks.calls import WrongAnswer
 from benchmarks.load import Load, missing_tools
-from benchmarks.results import Result
+from benchmarks.results import Result, console
 from benchmarks.stage import LOAD_CORE, StageError, messages, stage
 from benchmarks.suites import SUITES, Context, chosen_cases
 
@@ -33,8 +31,6 @@ EXAMPLES = """examples:
   python -m benchmarks --list                            the names of all cases
   python -m benchmarks --strict                          exit code 1 when a target is missed
 """
-
-console = Console(width=None if sys.stdout.isatty() else 150)
 
 
 def parser() -> argparse.ArgumentParser:

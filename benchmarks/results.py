@@ -7,14 +7,19 @@ import importlib
 import json
 import platform
 import statistics
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Result", "compared", "missed", "table", "write_json", "write_plot"]
+__all__ = ["Result", "compared", "console", "missed", "table", "write_json", "write_plot"]
+
+#: Where no terminal tells its width, tables are as wide as their text.
+console = Console(width=None if sys.stdout.isatty() else 150)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
