@@ -82,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found, versions = _measure(names, options)
     except (StageError, WrongAnswer) as error:
         return _failed(str(error))
+    if not found:
+        return _failed(f"nothing to compare in {', '.join(names)}: Connect cases need --peers")
     missed = report(found, names, vars(options), versions, options.results)
     return 1 if missed and options.strict else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,6 @@ class Peer:
 
     script: str
     cases: Sequence[str]
-    has_own_stubs: bool = False
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -33,14 +33,11 @@ class Peer:
 
 
 _REST = ("REST get", "REST list(20)", "REST list(100)", "REST create", "REST update")
-_RPC = ("gRPC get", "gRPC list(20)", "gRPC list(100)", "gRPC create", "gRPC update")
 
 PEERS = {
     "FastAPI + SQLModel": Peer(script="fastapi_sqlmodel", cases=_REST),
     "Litestar + advanced-alchemy": Peer(script="litestar_alchemy", cases=_REST),
     "connectrpc": Peer(script="connect_rpc", cases=("Connect get", "Connect list(20)")),
-    "django-socio-grpc": Peer(script="socio_grpc", cases=_RPC),
-    "the first bali, gRPC": Peer(script="first_bali", cases=_RPC),
 }
 
 
@@ -57,17 +54,18 @@ def installed(peer: Peer, folder: Path) -> tuple[Program, str]:
         _run(str(python), "-m", "pip", "install", "-q", *peer.requirements)
         stamp.write_text(wanted)
     script = FOLDER / f"{peer.script}.py"
-    _run(str(python), str(script), "--check")
+    _run(str(python), str(script), "--check", path=folder)
     program = Program(
         command=(str(script),), python=str(python), variables={"PYTHONPATH": str(folder)}
     )
     return program, ", ".join(peer.requirements)
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, path: Path | None = None) -> None:
+    env = {**os.environ, **({"PYTHONPATH": str(path)} if path else {})}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
+            command, env=env, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
         )
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"not finished after {INSTALL_SECONDS} s: {command[-1]}") from None
