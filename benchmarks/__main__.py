@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import results as reporting
-from benchmarks.calls import WrongAnswer
 from benchmarks.load import Load, missing_tools
 from benchmarks.results import Result, console
 from benchmarks.stage import LOAD_CORE, StageError, messages, stage
@@ -79,12 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing := missing_tools():
         return _failed(missing)
     try:
-        found, versions = _measure(names, options)
-    except (StageError, WrongAnswer) as error:
+        found, context = _measure(names, options)
+    except StageError as error:
         return _failed(str(error))
+    missed = report(found, names, vars(options), context.versions, options.results)
+    if context.failures:
+        return _failed("\n".join(["could not be measured:", *context.failures]))
     if not found:
         return _failed(f"nothing to compare in {', '.join(names)}: Connect cases need --peers")
-    missed = report(found, names, vars(options), versions, options.results)
     return 1 if missed and options.strict else 0
 
 
@@ -93,9 +94,7 @@ def _failed(text: str) -> int:
     return 2
 
 
-def _measure(
-    names: Sequence[str], options: argparse.Namespace
-) -> tuple[list[Result], dict[str, str]]:
+def _measure(names: Sequence[str], options: argparse.Namespace) -> tuple[list[Result], Context]:
     with contextlib.suppress(OSError, AttributeError):  # a machine with one core, or not Linux
         os.sched_setaffinity(0, {LOAD_CORE})
     say: Callable[[str], None] = console.print
@@ -107,7 +106,7 @@ def _measure(
         if options.peers:
             context.add_peers()
         found = [result for suite in SUITES for result in suite.measure(names, context)]
-    return found, context.versions
+    return found, context
 
 
 def report(
@@ -118,6 +117,8 @@ def report(
     folder: Path,
 ) -> list[str]:
     """Print the table and what is missed, and write JSON and plot; return the missed targets."""
+    if not found:
+        return []
     console.print(reporting.table(found))
     missed = reporting.missed(found)
     for line in missed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import urllib.request
@@ -53,6 +54,10 @@ class Call:
     #: The rows that the load goes through.
     first: int = ROW
     last: int = ROW
+
+    def at(self, service: Service) -> Call:
+        """Return the call as one service takes it."""
+        return dataclasses.replace(self, path=service.paths.get(self.name, self.path))
 
     def rest(self, number: int) -> Request:
         """Return the request over REST."""
@@ -166,7 +171,7 @@ def answer(call: Call, protocol: str, service: Service, messages: Any) -> Any:
     if protocol == "gRPC":
         return _plain(_from_message(call, messages, rpc_answer(call, service, messages)))
     is_rest = protocol == "REST"
-    sent = call.rest(call.first) if is_rest else call.connect(messages, call.first)
+    sent = call.at(service).rest(call.first) if is_rest else call.connect(messages, call.first)
     request = urllib.request.Request(
         f"http://127.0.0.1:{service.port}{sent.path}",
         sent.body or None, {"content-type": sent.content_type}, method=sent.verb,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.stage import ROOT, Program
@@ -24,6 +24,8 @@ class Peer:
 
     script: str
     cases: Sequence[str]
+    #: Its own paths of calls, where it has other arguments.
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -38,6 +40,11 @@ PEERS = {
     "FastAPI + SQLModel": Peer(script="fastapi_sqlmodel", cases=_REST),
     "Litestar + advanced-alchemy": Peer(script="litestar_alchemy", cases=_REST),
     "connectrpc": Peer(script="connect_rpc", cases=("Connect get", "Connect list(20)")),
+    "the first bali": Peer(
+        script="first_bali",
+        cases=_REST[:3],
+        paths={f"list({size})": f"/users?limit={size}" for size in (20, 100)},
+    ),
 }
 
 
@@ -56,7 +63,10 @@ def installed(peer: Peer, folder: Path) -> tuple[Program, str]:
     script = FOLDER / f"{peer.script}.py"
     _run(str(python), str(script), "--check", path=folder)
     program = Program(
-        command=(str(script),), python=str(python), variables={"PYTHONPATH": str(folder)}
+        command=(str(script),),
+        python=str(python),
+        variables={"PYTHONPATH": str(folder)},
+        paths=peer.paths,
     )
     return program, ", ".join(peer.requirements)
 

@@ -69,6 +69,8 @@ class Program:
     cores: tuple[int, ...] = (SERVER_CORE,)
     has_rpc_port: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    #: Paths of calls, by their names, where a service has others than the rest.
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: str, *arguments: str, **options: Any) -> Program:
@@ -83,6 +85,7 @@ class Service:
     name: str
     port: int
     rpc_port: int
+    paths: Mapping[str, str]
     process: subprocess.Popen[bytes]
 
     def processes(self) -> list[psutil.Process]:
@@ -171,7 +174,7 @@ def service(name: str, program: Program, env: dict[str, str]) -> Iterator[Servic
         )
         stack.callback(_end, process)
         _wait_for(name, (port, rpc_port), process, log)
-        yield Service(name=name, port=port, rpc_port=rpc_port, process=process)
+        yield Service(name=name, port=port, rpc_port=rpc_port, paths=program.paths, process=process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

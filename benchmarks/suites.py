@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.calls import WrongAnswer
 from benchmarks.environments import PEERS, Peer, installed
 from benchmarks.footprint import measure_memory, measure_start
 from benchmarks.generated import measure_clients
@@ -14,7 +15,7 @@ from benchmarks.load import Run
 from benchmarks.rates import CASES, PROGRAMS, RateCase, measure_rates
 from benchmarks.results import Result
 from benchmarks.rows import measure_rows
-from benchmarks.stage import Program
+from benchmarks.stage import Program, StageError
 
 __all__ = ["SUITES", "Context", "Suite", "chosen_cases"]
 
@@ -25,6 +26,7 @@ class Context(Run):
 
     peers: dict[str, tuple[Peer, Program]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
 
     def add_peers(self) -> None:
         """Install the other frameworks; one that does not install is left out, with the reason."""
@@ -48,9 +50,15 @@ class Suite:
     run: Callable[[Sequence[str], Context], list[Result]]
 
     def measure(self, names: Sequence[str], context: Context) -> list[Result]:
-        """Measure those of its cases that are named."""
+        """Measure those of its cases that are named; a failure loses no other suite."""
         chosen = [name for name in self.names if name in names]
-        return self.run(chosen, context) if chosen else []
+        if not chosen:
+            return []
+        try:
+            return self.run(chosen, context)
+        except (StageError, WrongAnswer) as error:
+            context.failures.append(f"{', '.join(chosen)}: {error}")
+            return []
 
 
 def _rates(names: Sequence[str], context: Context) -> list[Result]:
