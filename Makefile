@@ -90,7 +90,7 @@ pins: $(VENV)/.dev ## write constraints.txt from what .venv has
 	@echo "==> wrote $$(grep -c == constraints.txt) pins to constraints.txt"
 
 clean: ## remove environments, Node packages and caches
-	@rm -rf .venv .venv-3.* $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* htmlcov
+	@rm -rf .venv .venv-3.* .venv-peers $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* htmlcov
 	@echo "==> clean"
 
 # -- environments ---------------------------------------------------------------------------
