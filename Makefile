@@ -17,6 +17,7 @@ PYTHON ?= $(shell scripts/pythons --default)
 # test process itself.
 WORKERS ?= 3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,7 +26,7 @@ NODE := tests/foreign/node
 export CHECK
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo dev test test-default test-others lint format typecheck layers docs-check bench pins node clean
+.PHONY: help demo dev test test-default test-others lint format typecheck layers docs-check bench bench-peers pins node clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name text; \
@@ -75,9 +76,13 @@ layers: $(VENV)/.dev ## check that no layer imports a higher one
 docs-check: $(VENV)/.dev ## run every code block of README.md and docs/
 	@$(BIN)/python -m pytest tests/docs $(PYTEST_ARGS)
 
-bench: $(VENV)/.dev ## measure against hand-written services
+bench: $(VENV)/.bench ## measure against hand-written services (BENCH_ARGS="--cases get")
 	@echo "==> benchmarks"
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-peers: $(VENV)/.bench ## the same, and against other frameworks
+	@echo "==> benchmarks, with other frameworks"
+	@$(BIN)/python -m benchmarks --peers $(BENCH_ARGS)
 
 pins: $(VENV)/.dev ## write constraints.txt from what .venv has
 	@scripts/pins $(BIN)/python > constraints.txt.new
@@ -85,7 +90,7 @@ pins: $(VENV)/.dev ## write constraints.txt from what .venv has
 	@echo "==> wrote $$(grep -c == constraints.txt) pins to constraints.txt"
 
 clean: ## remove environments, Node packages and caches
-	@rm -rf .venv .venv-3.* $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* htmlcov
+	@rm -rf .venv .venv-3.* .venv-peers $(NODE)/node_modules .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* htmlcov
 	@echo "==> clean"
 
 # -- environments ---------------------------------------------------------------------------
@@ -109,6 +114,11 @@ $(VENV)/.demo: $(VENV)/.python $(PROJECTS)
 $(VENV)/.dev: $(VENV)/.demo $(PROJECTS)
 	@echo "==> installing the tools of development into $(VENV)"
 	@$(INSTALL) --group dev
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev $(PROJECTS)
+	@echo "==> installing what draws the plot into $(VENV)"
+	@$(INSTALL) --group bench
 	@touch $@
 
 # -- Node packages, for the tests with clients nobody here wrote -------------------------------

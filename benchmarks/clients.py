@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -206,6 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
     parser.add_argument("--calls", type=int, default=2000, help="calls of a measurement")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rates there instead")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bali-bench-"))
     here, there = multiprocessing.get_context("spawn").Pipe()
@@ -221,6 +223,9 @@ def main() -> None:
             server.terminate()
             server.join()
         shutil.rmtree(folder)
+    if options.json:
+        options.json.write_text(json.dumps(found))
+        return
     table = Table("case", "generated", "bare stub", "ratio", "target", "")
     missed = 0
     for name, (ours, bare) in found.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import secrets
 import shutil
@@ -13,22 +14,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil  # type: ignore[import-untyped] # it ships no types
 from google.rpc import error_details_pb2
 from grpc_tools import protoc
 
-__all__ = ["LOAD_CORE", "SERVER_CORE", "Service", "free_port", "pinned", "services", "stage"]
+__all__ = [
+    "LOAD_CORE", "READ_ROWS", "ROOT", "ROWS", "SERVER_CORE", "Program", "Service", "StageError",
+    "execute", "free_port", "messages", "pinned", "service", "services", "stage",
+]  # fmt: skip
 
 ROOT = Path(__file__).parents[1]
 SERVER_CORE, LOAD_CORE = 0, 1
 DEFAULT_POSTGRES = "postgresql://postgres@127.0.0.1:5432/test"
-ROWS = 1000
+#: Rows 1 to `READ_ROWS` stay as they are; those after them are for updates.
+READ_ROWS, ROWS = 1000, 2000
+START_SECONDS = 60
+
+
+class StageError(Exception):
+    """What a measurement needs is missing, or does not start; the text is for people."""
+
 
 _SEED = f"""
 CREATE TABLE bench_users (
@@ -49,12 +61,42 @@ ANALYZE bench_users;
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """How a service is started: what Python runs, on which cores; `--port N` is added to it."""
+
+    command: tuple[str, ...]
+    python: str = sys.executable
+    cores: tuple[int, ...] = (SERVER_CORE,)
+    has_rpc_port: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    #: Paths of calls, by their names, where a service has others than the rest.
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, module: str, *arguments: str, **options: Any) -> Program:
+        """Return the program of a module of `benchmarks.services`."""
+        return cls(command=("-m", f"benchmarks.services.{module}", *arguments), **options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A running service: its name, its port, and its process."""
+    """A running service: its name, its ports, and its process."""
 
     name: str
     port: int
+    rpc_port: int
+    paths: Mapping[str, str]
     process: subprocess.Popen[bytes]
+
+    def processes(self) -> list[psutil.Process]:
+        """Return its process and the workers of it."""
+        first = psutil.Process(self.process.pid)
+        return [first, *first.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that all of its processes have used."""
+        times = [process.cpu_times() for process in self.processes()]
+        return float(sum(item.user + item.system for item in times))
 
 
 @contextlib.contextmanager
@@ -62,11 +104,19 @@ def stage() -> Iterator[dict[str, str]]:
     """Make a database with rows and the stubs; yield the environment that services need."""
     admin = os.environ.get("BALI_BENCH_POSTGRES", DEFAULT_POSTGRES)
     name = f"bali_bench_{secrets.token_hex(4)}"
-    asyncio.run(_execute(admin, f"CREATE DATABASE {name}"))
+    try:
+        asyncio.run(execute(admin, f"CREATE DATABASE {name}"))
+    except (OSError, asyncpg.PostgresError) as error:
+        raise StageError(
+            f"no PostgreSQL to measure with: {error}\n"
+            f"tried {admin}; BALI_BENCH_POSTGRES names another one"
+        ) from error
     url = f"{admin.rpartition('/')[0]}/{name}"
     folder = Path(tempfile.mkdtemp(prefix="bali-bench-"))
     try:
-        asyncio.run(_execute(url, _SEED))
+        # What a commit waits for is the disk, which is not what is compared.
+        asyncio.run(execute(admin, f"ALTER DATABASE {name} SET synchronous_commit = off"))
+        asyncio.run(execute(url, _SEED))
         _compile_stubs(folder)
         yield {
             **os.environ,
@@ -78,56 +128,78 @@ def stage() -> Iterator[dict[str, str]]:
         }
     finally:
         shutil.rmtree(folder)
-        asyncio.run(_execute(admin, f"DROP DATABASE {name} WITH (FORCE)"))
+        asyncio.run(execute(admin, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @contextlib.contextmanager
 def services(
-    modules: dict[str, tuple[str, ...]], env: dict[str, str]
+    programs: Mapping[str, Program | tuple[str, ...]], env: dict[str, str]
 ) -> Iterator[dict[str, Service]]:
-    """Run services, pinned to one core; `modules` maps a name to a module and its arguments."""
+    """Run services, pinned to one core; a tuple is a module and its arguments."""
     with contextlib.ExitStack() as stack:
         running = {}
-        for name, (module, *arguments) in modules.items():
-            running[name] = stack.enter_context(_service(name, module, arguments, env))
+        for name, given in programs.items():
+            program = given if isinstance(given, Program) else Program.of(*given)
+            running[name] = stack.enter_context(service(name, program, env))
         yield running
 
 
 def pinned(core: int, *command: str) -> list[str]:
     """Return a command that runs on one core."""
-    return ["taskset", "-c", str(core), *command] if shutil.which("taskset") else list(command)
+    return _pinned((core,), command)
+
+
+def _pinned(cores: tuple[int, ...], command: tuple[str, ...]) -> list[str]:
+    if not shutil.which("taskset"):
+        return list(command)
+    return ["taskset", "-c", ",".join(map(str, cores)), *command]
 
 
 @contextlib.contextmanager
-def _service(
-    name: str, module: str, arguments: list[str], env: dict[str, str]
-) -> Iterator[Service]:
-    port = free_port()
-    command = pinned(SERVER_CORE, sys.executable, "-m", f"benchmarks.services.{module}")
-    process = subprocess.Popen(
-        [*command, "--port", str(port), *arguments],
-        env=env,
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL if "BENCH_VERBOSE" not in env else None,
-    )
+def service(name: str, program: Program, env: dict[str, str]) -> Iterator[Service]:
+    """Run one service; it answers on its port when the block begins."""
+    port, log = free_port(), Path(env["BENCH_STUBS"]) / f"{secrets.token_hex(4)}.log"
+    ports = ["--port", str(port)]
+    rpc_port = free_port() if program.has_rpc_port else port
+    if program.has_rpc_port:
+        ports += ["--rpc-port", str(rpc_port)]
+    command = _pinned(program.cores, (program.python, *program.command, *ports))
+    with log.open("wb") as output, contextlib.ExitStack() as stack:
+        process = subprocess.Popen(
+            command,
+            env={**env, **program.variables},
+            cwd=ROOT,
+            stdout=output,
+            stderr=output if "BENCH_VERBOSE" not in env else None,
+        )
+        stack.callback(_end, process)
+        _wait_for(name, (port, rpc_port), process, log)
+        yield Service(name=name, port=port, rpc_port=rpc_port, paths=program.paths, process=process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
     try:
-        _wait_for(name, port, process)
-        yield Service(name=name, port=port, process=process)
-    finally:
-        process.send_signal(signal.SIGKILL if module != "ours" else signal.SIGINT)
-        process.wait(60)
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
-def _wait_for(name: str, port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+def _wait_for(
+    name: str, ports: tuple[int, ...], process: subprocess.Popen[bytes], log: Path
+) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
         if process.poll() is not None:
-            raise SystemExit(f"{name} ended with exit code {process.returncode}")
+            words = log.read_text(errors="replace")[-2000:]
+            raise StageError(f"{name} ended with exit code {process.returncode}:\n{words}")
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            for port in ports:
+                socket.create_connection(("127.0.0.1", port), 1).close()
             return
-        time.sleep(0.05)
-    raise SystemExit(f"{name} did not start within 30 seconds")
+        time.sleep(0.01)
+    raise StageError(f"{name} did not start within {START_SECONDS} seconds")
 
 
 def free_port() -> int:
@@ -137,12 +209,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def _execute(url: str, statement: str) -> None:
+async def execute(url: str, statement: str) -> None:
+    """Run SQL on a connection of its own."""
     connection: Any = await asyncpg.connect(url)
     try:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def messages(env: Mapping[str, str]) -> Any:
+    """Return the module of the messages that every service speaks."""
+    if env["BENCH_STUBS"] not in sys.path:
+        sys.path.insert(0, env["BENCH_STUBS"])
+    return importlib.import_module("bench_pb2")
 
 
 def _compile_stubs(target: Path) -> None:
@@ -166,4 +246,4 @@ def _compile_stubs(target: Path) -> None:
         ]
     )  # fmt: skip
     if done:
-        raise SystemExit("protoc could not compile the service's .proto")
+        raise StageError("protoc could not compile the service's .proto")

@@ -30,7 +30,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Folders whose tests say the same on every Python: they run programs, or compare texts.
-ONCE = ("bounds", "classic", "cli", "docs", "foreign", "packaging", "regressions")
+ONCE = ("benchmarks", "bounds", "classic", "cli", "docs", "foreign", "packaging", "regressions")
 #: Databases that differ by their driver, which `tests/database` tries on every Python.
 SERVERS = {"postgresql", "mariadb"}
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from benchmarks.services.table import User, new_sessions
+from benchmarks.services.table import User, new_sessions, utc_now
 
 app = FastAPI()
 sessions = new_sessions()
@@ -40,10 +40,38 @@ class UserPage(BaseModel):
     total: int | None = None
 
 
+class UserIn(BaseModel):
+    """A new user."""
+
+    username: str = Field(max_length=50)
+    age: int | None = None
+    is_active: bool = True
+
+
+class UserPatch(BaseModel):
+    """Changes of a user; what is absent stays."""
+
+    username: str = Field(default="", max_length=50)
+    age: int | None = None
+    is_active: bool = True
+
+
+class Pong(BaseModel):
+    """What `ping` says."""
+
+    text: str
+
+
 async def session() -> AsyncIterator[AsyncSession]:
     """Open a session for one request."""
     async with sessions() as opened:
         yield opened
+
+
+@app.get("/users/ping")
+async def ping() -> Pong:
+    """Say the same each time."""
+    return Pong(text="pong")
 
 
 @app.get("/users/{user_id}", response_model=UserOut)
@@ -66,6 +94,31 @@ async def list_users(
     users = list((await db.scalars(statement)).all())
     token = str(users[page_size - 1].id) if len(users) > page_size else ""
     return {"items": users[:page_size], "next_page_token": token}
+
+
+@app.post("/users", response_model=UserOut, status_code=201)
+async def create_user(given: UserIn, db: Annotated[AsyncSession, Depends(session)]) -> User:
+    """Store a user."""
+    now = utc_now()
+    user = User(created_time=now, updated_time=now, **given.model_dump())
+    db.add(user)
+    await db.commit()
+    return user
+
+
+@app.patch("/users/{user_id}", response_model=UserOut)
+async def update_user(
+    user_id: int, given: UserPatch, db: Annotated[AsyncSession, Depends(session)]
+) -> User:
+    """Change a user."""
+    user = await db.get(User, user_id)
+    if user is None:
+        raise HTTPException(404)
+    for name, value in given.model_dump(exclude_unset=True).items():
+        setattr(user, name, value)
+    user.updated_time = utc_now()
+    await db.commit()
+    return user
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import uvicorn
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.services.table import DATABASE_URL, POOL_SIZE
+from benchmarks.services.table import DATABASE_URL, POOL_SIZE, utc_now
 
 COLUMNS = "id, created_time, updated_time, is_active, username, age"
 
@@ -49,8 +49,43 @@ async def list_users(request: Request) -> Response:
     return Response(to_json(page), media_type="application/json")
 
 
+async def create_user(request: Request) -> Response:
+    """Store a user."""
+    given, now = from_json(await request.body()), utc_now()
+    row = await request.app.state.pool.fetchrow(
+        "INSERT INTO bench_users (created_time, updated_time, is_active, username, age) "
+        f"VALUES ($1, $1, $2, $3, $4) RETURNING {COLUMNS}",
+        now, given.get("is_active", True), given["username"], given.get("age"),
+    )  # fmt: skip
+    return Response(to_json(dict(row)), 201, media_type="application/json")
+
+
+async def update_user(request: Request) -> Response:
+    """Change the age of a user."""
+    row = await request.app.state.pool.fetchrow(
+        "UPDATE bench_users SET age = $2, updated_time = $3 WHERE id = $1 "
+        f"RETURNING {COLUMNS}",
+        int(request.path_params["user_id"]), from_json(await request.body())["age"], utc_now(),
+    )  # fmt: skip
+    if row is None:
+        return Response(status_code=404)
+    return Response(to_json(dict(row)), media_type="application/json")
+
+
+async def ping(request: Request) -> Response:
+    """Say the same each time."""
+    del request
+    return Response(to_json({"text": "pong"}), media_type="application/json")
+
+
 app = Starlette(
-    routes=[Route("/users", list_users), Route("/users/{user_id:int}", get_user)],
+    routes=[
+        Route("/users", list_users),
+        Route("/users", create_user, methods=["POST"]),
+        Route("/users/ping", ping),
+        Route("/users/{user_id:int}", get_user),
+        Route("/users/{user_id:int}", update_user, methods=["PATCH"]),
+    ],
     lifespan=lifespan,
 )
 

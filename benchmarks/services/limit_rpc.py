@@ -10,7 +10,7 @@ import asyncpg
 import grpc
 import uvloop
 
-from benchmarks.services.table import DATABASE_URL, POOL_SIZE
+from benchmarks.services.table import DATABASE_URL, POOL_SIZE, utc_now
 
 sys.path.insert(0, os.environ.get("BENCH_STUBS", "."))
 pb2: Any = importlib.import_module("bench_pb2")
@@ -63,6 +63,34 @@ class BenchService(pb2_grpc.BenchServiceServicer):
         if len(rows) > size:
             page.next_page_token = str(rows[size - 1][0])
         return page
+
+    async def CreateUser(self, request: Any, context: Any) -> Any:
+        """Store a user."""
+        del context
+        given = request.user
+        row = await self.pool.fetchrow(
+            "INSERT INTO bench_users (created_time, updated_time, is_active, username, age) "
+            f"VALUES ($1, $1, $2, $3, $4) RETURNING {COLUMNS}",
+            utc_now(), given.is_active if given.HasField("is_active") else True, given.username,
+            given.age if given.HasField("age") else None,
+        )  # fmt: skip
+        return fill(pb2.User(), row)
+
+    async def UpdateUser(self, request: Any, context: Any) -> Any:
+        """Change the age of a user."""
+        row = await self.pool.fetchrow(
+            "UPDATE bench_users SET age = $2, updated_time = $3 WHERE id = $1 "
+            f"RETURNING {COLUMNS}",
+            request.id, request.user.age, utc_now(),
+        )  # fmt: skip
+        if row is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such user")
+        return fill(pb2.User(), row)
+
+    async def PingUsers(self, request: Any, context: Any) -> Any:
+        """Say the same each time."""
+        del request, context
+        return pb2.Pong(text="pong")
 
 
 async def main(port: int) -> None:

@@ -1,9 +1,10 @@
 """The service on bali: a model, a resource, an app."""
 
+from pydantic import BaseModel
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bali import AllowAny, Bali, ModelResource, db
+from bali import AllowAny, Bali, ModelResource, action, db
 from benchmarks.services.table import DATABASE_URL, POOL_SIZE
 
 db.connect(DATABASE_URL, pool_size=POOL_SIZE, max_overflow=0)
@@ -18,11 +19,22 @@ class User(db.BaseModel):
     age: Mapped[int | None]
 
 
+class Pong(BaseModel):
+    """What `ping` says."""
+
+    text: str
+
+
 class UserResource(ModelResource):
     """The resource over them."""
 
     model = User
     permission_classes = (AllowAny,)
+
+    @action(detail=False)
+    async def ping(self) -> Pong:
+        """Say the same each time."""
+        return Pong(text="pong")
 
 
 app = Bali(title="bench", resources=[UserResource])

@@ -31,6 +31,11 @@ class User(Base):
     age: Mapped[int | None]
 
 
+def utc_now() -> datetime.datetime:
+    """Return the present moment, aware, in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
+
 def new_sessions() -> async_sessionmaker[AsyncSession]:
     """Return a factory of sessions over a pool like bali's."""
     url = DATABASE_URL.replace("postgresql://", "postgresql+asyncpg://")

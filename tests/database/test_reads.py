@@ -163,6 +163,26 @@ async def test_pages_go_on_where_a_plan_stopped() -> None:
 
 
 @pytest.mark.usefixtures("samples")
+async def test_later_pages_are_planned_like_the_first() -> None:
+    for n in range(5):
+        await Plain.aio.create(name="x" * n, age=n)
+    store = Plain.__store__
+    plan = store.read_plan(model_to_schema(Plain))
+    assert plan is not None
+    for order_by in ("", "age desc"):
+        first = await plan.list(store, ListQuery(page_size=2, order_by=order_by))
+        query = ListQuery(page_size=2, order_by=order_by, page_token=first.next_page_token)
+        assert plan.serves(query)
+        with statements() as seen:
+            page = await plan.list(store, query)
+        assert len(seen) == 1
+        assert "OFFSET 2" not in seen[0]
+        expected = await store.list(query)
+        assert [item.id for item in page.items] == [item.id for item in expected.items]
+        assert page.next_page_token == expected.next_page_token
+
+
+@pytest.mark.usefixtures("samples")
 async def test_a_get_and_a_list_are_one_statement_each() -> None:
     item = await Plain.aio.create(name="one")
     pipeline, spec = pipeline_of(PlainResource)

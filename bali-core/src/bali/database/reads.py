@@ -20,9 +20,9 @@ from bali.database.aip_filter import filter_condition
 from bali.database.columns import columns_of
 from bali.database.failures import mapped_errors
 from bali.database.filters import get_filters_expr
-from bali.database.ordering import Term, order_by_clauses, ordering_of
+from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_after
 from bali.database.schema import ModelSchema
-from bali.database.tokens import encode_token
+from bali.database.tokens import Place, decode_token, encode_token
 from bali.resources import ListQuery, Page
 from bali.schemas.behaviour import input_only_attributes
 
@@ -75,10 +75,13 @@ class ReadPlan:
         return self._make(row)
 
     async def list(self, store: Any, query: ListQuery) -> Page[BaseModel]:
-        """Return one page of those in `store`, of a query without a page token and a total."""
+        """Return one page of those in `store`, of a query that this serves."""
         terms, statement = self._list(query.order_by)
         if conditions := store.conditions:
             statement = statement.where(*conditions)
+        if query.page_token:
+            after: Any = self._place(query, terms).values
+            statement = statement.where(rows_after(terms, after, self._database.backend))
         if query.filters:
             statement = statement.where(*get_filters_expr(self._model, **query.filters))
         if query.condition is not None:
@@ -95,9 +98,16 @@ class ReadPlan:
 
     def serves(self, query: ListQuery) -> bool:
         """Tell whether `list` can answer a query; the store answers the others."""
-        if query.page_token or query.with_total:
+        if query.with_total:
             return False
-        return all(term.name in self._names for term in self._list(query.order_by)[0])
+        terms = self._list(query.order_by)[0]
+        if not all(term.name in self._names for term in terms):
+            return False
+        return not query.page_token or self._place(query, terms).values is not None
+
+    def _place(self, query: ListQuery, terms: tuple[Term, ...]) -> Place:
+        secret = self._database.page_token_secret
+        return decode_token(query.page_token, terms, self._store.key_name, query.arguments, secret)
 
     def _list(self, order_by: str) -> tuple[tuple[Term, ...], Select[Any]]:
         backend = self._database.backend

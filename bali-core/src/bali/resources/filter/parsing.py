@@ -11,6 +11,7 @@ from typing import Any
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
+from bali.resources.filter.tables import Tables, UnreadableError, Word
 from bali.resources.filter.tree import (
     AllOf,
     AnyOf,
@@ -44,8 +45,7 @@ start: expression?
 expression: sequence (AND sequence)*
 sequence: factor+
 factor: term (OR term)*
-term: _simple | (NOT | MINUS) _simple
-_simple: restriction | _LPAR expression _RPAR
+term: restriction | _LPAR expression _RPAR | (NOT | MINUS) (restriction | _LPAR expression _RPAR)
 restriction: (member | call) (COMPARATOR argument)?
 argument: member | MINUS member | call | _LPAR expression _RPAR
 member: (TEXT | STRING | MOMENT) (_DOT (TEXT | STRING | AND | OR | NOT))*
@@ -75,11 +75,23 @@ def parse(text: str) -> Syntax | None:
     """
     _check_depth(text)
     try:
-        found: Any = _parser().parse(text)
+        found: Any = _read(text)
     except UnexpectedInput as error:
         raise _unexpected(text, error) from None
     _check_terms(found)
     return found  # type: ignore[no-any-return]  # of `_Builder.start`
+
+
+def _read(text: str) -> Any:
+    try:
+        return _tables().read(text)
+    except UnreadableError:
+        return _parser().parse(text)  # to say what is wrong with it
+
+
+@functools.lru_cache(maxsize=1)
+def _tables() -> Tables:
+    return Tables(_parser())
 
 
 @functools.lru_cache(maxsize=1)
@@ -93,7 +105,7 @@ def _parser() -> Lark:
     )
 
 
-class _Builder(Transformer[Token, Any]):
+class _Builder(Transformer[Any, Any]):
     """Makes the tree while lark reads, from the leaves up, so that no depth is a recursion."""
 
     def start(self, items: list[Any]) -> Any:
@@ -109,7 +121,7 @@ class _Builder(Transformer[Token, Any]):
         return _joined(AnyOf, items)
 
     def term(self, items: list[Any]) -> Any:
-        return Negation(items[1]) if isinstance(items[0], Token) else items[0]
+        return Negation(items[1]) if isinstance(items[0], str) else items[0]
 
     def restriction(self, items: list[Any]) -> Restriction:
         subject, *rest = items
@@ -124,17 +136,18 @@ class _Builder(Transformer[Token, Any]):
         )
 
     def argument(self, items: list[Any]) -> Any:
-        if not isinstance(items[0], Token):
+        if not isinstance(items[0], str):
             found: Any = items[0]
             return found.literal if isinstance(found, Member) else found
-        value: Literal = items[1].literal
+        minus, member = items
+        value: Literal = member.literal
         first, *others = value.pieces
-        column = _column(items[0])
+        column = _column(minus)
         if value.is_quoted or value.column != column + 1:
             raise FilterError(column, "a minus belongs right before a number")
         return Literal(pieces=(f"-{first}", *others), is_quoted=False, column=column)
 
-    def member(self, items: list[Token]) -> Member:
+    def member(self, items: list[Token | Word]) -> Member:
         return Member(parts=tuple(_literal(item) for item in items))
 
     def call(self, items: list[Any]) -> Call:
@@ -144,17 +157,21 @@ class _Builder(Transformer[Token, Any]):
 
 def _joined(kind: type[AllOf | AnyOf], items: list[Any]) -> Any:
     """Return items without the words between them; those of the same kind are taken apart."""
+    if len(items) == 1:
+        return items[0]
     found: list[Any] = []
     for item in items:
-        if not isinstance(item, Token):
+        if not isinstance(item, str):
             found.extend(item.items if isinstance(item, kind) else (item,))
-    return found[0] if len(found) == 1 else kind(tuple(found))
+    return kind(tuple(found))
 
 
-def _literal(token: Token) -> Literal:
+def _literal(token: Token | Word) -> Literal:
     is_quoted = token.type == "STRING"
     start = 1 if is_quoted else 0
     text = token[1:-1] if is_quoted else str(token)
+    if "*" not in text and "\\" not in text:
+        return Literal(pieces=(text,), is_quoted=is_quoted, column=_column(token))
     pieces, end = [""], 0
     for match in _ESCAPE.finditer(text):
         pieces[-1] += text[end : match.start()]
@@ -172,11 +189,13 @@ def _literal(token: Token) -> Literal:
     return Literal(pieces=tuple(pieces), is_quoted=is_quoted, column=_column(token))
 
 
-def _column(token: Token) -> int:
+def _column(token: Token | Word) -> int:
     return (token.start_pos or 0) + 1
 
 
 def _check_depth(text: str) -> None:
+    if text.count("(") <= MAX_FILTER_DEPTH:
+        return
     depth = 0
     for match in _PARENTHESIS.finditer(text):
         depth += {"(": 1, ")": -1}.get(match[1], 0)

@@ -1,0 +1,169 @@
+"""The cases of calls per second: which services answer each of them, and by how much bali leads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.calls import CALLS, check
+from benchmarks.load import Load, Measured, Run
+from benchmarks.results import Result, compared
+from benchmarks.stage import ROWS, Program, Service, execute, services
+
+__all__ = ["CASES", "PROGRAMS", "RateCase", "measure_rates"]
+
+PROGRAMS: Mapping[str, Program] = {
+    "bali": Program.of("ours"),
+    "bali, REST on a port of its own": Program.of("ours", "--http"),
+    "bali, gRPC on a port of its own": Program.of("own_port"),
+    "bali, 100 resources": Program.of("many"),
+    "bali, 2 workers": Program.of("ours", "--workers", "2", cores=(0, 1)),
+    "by hand, REST": Program.of("hand_rest"),
+    "by hand, gRPC": Program.of("hand_rpc"),
+    "limit, REST": Program.of("limit_rest"),
+    "limit, gRPC": Program.of("limit_rpc"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCase:
+    """One call on one protocol; `targets` are the least ratios to the other services.
+
+    `ours` is the service that is compared, bali on one port unless said otherwise.
+    """
+
+    name: str
+    call: str
+    protocol: str
+    targets: Mapping[str, float | None]
+    ours: str = "bali"
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Every service that answers, ours first."""
+        return (self.ours, *self.targets)
+
+
+def _against(protocol: str, hand: float, limit: float) -> dict[str, float | None]:
+    return {f"by hand, {protocol}": hand, f"limit, {protocol}": limit}
+
+
+def _all_cases() -> tuple[RateCase, ...]:
+    found = []
+    hand = {
+        "gRPC": {"get": 2.2, "list(20)": 2.3, "list(100)": 2.3, "create": 1.5, "update": 1.5},
+        "REST": {"get": 4.0, "list(20)": 4.5, "list(100)": 5.5, "create": 1.5, "update": 1.5},
+    }
+    for protocol, limit, constant in (("gRPC", 0.8, 0.85), ("REST", 0.7, 0.7)):
+        own = f"bali, {protocol} on a port of its own"
+        for call, least in hand[protocol].items():
+            targets = _against(protocol, least, limit)
+            if call in ("get", "list(20)"):
+                targets[own] = 0.95
+            found.append(
+                RateCase(name=f"{protocol} {call}", call=call, protocol=protocol, targets=targets)
+            )
+        found.append(
+            RateCase(
+                name=f"{protocol} constant action", call="constant action", protocol=protocol,
+                targets={f"limit, {protocol}": constant},
+            )
+        )  # fmt: skip
+        found.append(
+            RateCase(
+                name=f"{protocol} get by 2 workers", call="get", protocol=protocol,
+                ours="bali, 2 workers", targets={"bali": 1.7},
+            )
+        )  # fmt: skip
+        found.append(
+            RateCase(
+                name=f"{protocol} get among 100 resources", call="get", protocol=protocol,
+                ours="bali, 100 resources", targets={"bali": 0.95},
+            )
+        )  # fmt: skip
+    # The protocol of connectrpc, which peers alone are compared on.
+    found += [
+        RateCase(name=f"Connect {call}", call=call, protocol="Connect", targets={})
+        for call in ("get", "list(20)")
+    ]
+    return tuple(found)
+
+
+CASES = _all_cases()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Series:
+    """What the rounds of one case found, by service."""
+
+    case: RateCase
+    found: dict[str, list[Measured]] = field(default_factory=dict)
+
+    def results(self) -> list[Result]:
+        return [
+            compared(
+                self.case.name,
+                other,
+                "calls/s",
+                self._rates(self.case.ours),
+                self._rates(other),
+                target=target,
+                note=f"CPU {self._cpu(self.case.ours):.0f} and {self._cpu(other):.0f} us a call",
+                details={"ours": self._details(self.case.ours), "other": self._details(other)},
+            )
+            for other, target in self.case.targets.items()
+        ]
+
+    def _rates(self, name: str) -> list[float]:
+        return [item.calls_per_second for item in self.found[name]]
+
+    def _cpu(self, name: str) -> float:
+        values = sorted(item.cpu_us_per_call for item in self.found[name])
+        return values[len(values) // 2]
+
+    def _details(self, name: str) -> dict[str, list[float]]:
+        return {
+            "calls_per_second": self._rates(name),
+            "cpu_us_per_call": [item.cpu_us_per_call for item in self.found[name]],
+        }
+
+
+def measure_rates(
+    cases: Sequence[RateCase], programs: Mapping[str, Program], run: Run
+) -> list[Result]:
+    """Measure cases in turn, protocol by protocol, so that few services wait beside each other."""
+    results: list[Result] = []
+    comparable = [case for case in cases if case.targets]
+    for protocol in dict.fromkeys(case.protocol for case in comparable):
+        chosen = [_Series(case=case) for case in comparable if case.protocol == protocol]
+        needed = dict.fromkeys(name for item in chosen for name in item.case.variants)
+        with services({name: programs[name] for name in needed}, run.env) as running:
+            _check_all(chosen, running, run.load)
+            for number in run.numbers(protocol):
+                for item in chosen:
+                    _round(item, number, running, run.load)
+                _clean(run.env)
+            _check_all(chosen, running, run.load)
+        results += [result for item in chosen for result in item.results()]
+    return results
+
+
+def _clean(env: Mapping[str, str]) -> None:
+    """Remove the rows that calls have made."""
+    asyncio.run(execute(env["DATABASE_URL"], f"DELETE FROM bench_users WHERE id > {ROWS}"))
+
+
+def _round(item: _Series, number: int, running: Mapping[str, Service], load: Load) -> None:
+    """Measure every service once; each round begins with another one."""
+    variants = item.case.variants
+    start = number % len(variants)
+    for name in (*variants[start:], *variants[:start]):
+        measured = load.measure(CALLS[item.case.call], item.case.protocol, running[name])
+        item.found.setdefault(name, []).append(measured)
+
+
+def _check_all(chosen: Sequence[_Series], running: Mapping[str, Service], load: Load) -> None:
+    for item in chosen:
+        for name in item.case.variants:
+            check(CALLS[item.case.call], item.case.protocol, running[name], load.messages)

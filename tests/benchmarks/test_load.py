@@ -1,0 +1,54 @@
+"""What the tools of the load are told, and how their words are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.calls import CALLS
+from benchmarks.load import _check_h2load, percentile, wrk_script
+from benchmarks.stage import StageError
+
+OUTPUT = """finished in 1.00s, 10.00 req/s, 1KB/s
+requests: 10 total, 10 started, 10 done, {good} succeeded, {failed} failed, 0 errored, 0 timeout
+status codes: {good} 2xx, 0 3xx, 0 4xx, {failed} 5xx
+traffic: 1KB (1000) total, 500B (500) headers (space savings 90.00%), {data}B ({data}) data
+"""
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.991, 100), (0.0, 1)]
+)
+def test_percentiles_are_of_the_nearest_rank(share: float, expected: int) -> None:
+    assert percentile(range(1, 101), share) == expected
+
+
+def test_a_percentile_of_nothing_is_refused() -> None:
+    with pytest.raises(StageError):
+        percentile([], 0.5)
+
+
+def test_wrk_gets_every_row_and_the_body() -> None:
+    script = wrk_script(CALLS["update"], "REST", None)
+    assert 'wrk.method = "PATCH"' in script
+    assert "application/json" in script
+    assert script.count("wrk.format(") == 1000
+    assert '"/users/1001"' in script
+    assert '"/users/2000"' in script
+    assert "\\123\\034" in script  # `{"`
+
+
+def test_a_get_has_no_body() -> None:
+    script = wrk_script(CALLS["get"], "REST", None)
+    assert 'wrk.format(nil, "/users/7", nil, nil)' in script
+
+
+def test_answers_of_the_right_size_pass() -> None:
+    _check_h2load(OUTPUT.format(good=10, failed=0, data=500), 50)
+
+
+@pytest.mark.parametrize(
+    ("good", "failed", "data"), [(9, 1, 500), (10, 0, 0), (10, 0, 450)], ids=str
+)
+def test_failures_and_grpc_errors_are_refused(good: int, failed: int, data: int) -> None:
+    with pytest.raises(StageError):
+        _check_h2load(OUTPUT.format(good=good, failed=failed, data=data), 50)
