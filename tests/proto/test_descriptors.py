@@ -244,3 +244,15 @@ def test_empty_response_is_the_well_known_message() -> None:
     assert bound.descriptor.methods_by_name["Drop"].output_type.full_name == "google.protobuf.Empty"
     assert bound.methods[0].path == "/sample.SampleService/Drop"
     assert bound.full_name == "sample.SampleService"
+
+
+def test_two_maps_whose_entries_protobuf_would_call_alike_are_refused() -> None:
+    request = record_of("Ask", b=dict[str, int], _b=dict[str, int])
+    with pytest.raises(ConfigurationError, match="'_b' and of another map BEntry; rename"):
+        _service(request)
+
+
+def test_wrappers_of_fields_that_differ_in_an_underscore_are_two() -> None:
+    request = record_of("Ask", b=list[int | None], _b=list[str | None])
+    names = set(_service(request).file.message_types_by_name)
+    assert {"AskBItem", "Ask_BItem"} <= names

@@ -31,7 +31,7 @@ TYPES = {
 }
 make_enum: Any = enum.Enum  # whose members are known at run time only
 MESSAGES = ("Ask", "Tell", "Show")
-NAMES = ("a", "b", "_b", "c", "value", "line_item", "d")
+NAMES = ("a", "b", "_e", "c", "value", "line_item", "d")
 VALUES = ("RED", "GREEN", "BLUE", "UNSPECIFIED", "CYAN")
 
 

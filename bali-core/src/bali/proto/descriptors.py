@@ -232,7 +232,13 @@ class _FileBuilder:
         if isinstance(node, ListNode):
             self._item(entry, stem, node.item, is_nullable=node.is_item_nullable)
         elif isinstance(node, MapNode):
-            nested = message.nested_type.add(name=f"{camel_case(entry.name)}Entry")
+            nested_name = f"{camel_case(entry.name)}Entry"
+            if any(other.name == nested_name for other in message.nested_type):
+                raise ConfigurationError(
+                    f"message {message.name}: protobuf calls the entries of {entry.name!r} and of "
+                    f"another map {nested_name}; rename one of the fields, or its alias"
+                )
+            nested = message.nested_type.add(name=nested_name)
             nested.options.map_entry = True
             nested.field.add(
                 name="key", json_name="key", number=1, label=_F.LABEL_OPTIONAL, type=_F.TYPE_STRING
