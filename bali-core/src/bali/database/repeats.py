@@ -37,6 +37,11 @@ class DatabaseRepeats:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def secret(self) -> bytes:
+        """What fingerprints of requests are made with."""
+        return self._database.page_token_secret
+
     def prepare(self) -> None:
         """Add the table to those of the database."""
         _table(self._database.metadata)

@@ -203,7 +203,8 @@ class _FileBuilder:
                 "underscores, or an alias that does"
             )
         entry = message.field.add(name=name, number=len(message.field) + 1, label=_F.LABEL_OPTIONAL)
-        stem = f"{record.name}{camel_case(name)}"
+        # `b` and `_b` are two names in JSON as well, so their wrappers are two messages.
+        stem = f"{record.name}{'_' * name.startswith('_')}{camel_case(name)}"
         is_many = _is_many(node)
         if is_many and field.is_nullable:
             self._wrapper(entry, f"{stem}Value", node)

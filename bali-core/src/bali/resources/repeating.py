@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -37,9 +38,10 @@ class Repeater:
         Runs within a unit of work. Raises `ValidationFailed` when another request had this id.
         """
         caller = context.principal.id if context.principal is not None else ""
-        key = _digest([self._spec.operation, caller, context.repeat_key])
+        secret = self._repeats.secret
+        key = _digest(secret, [self._spec.operation, caller, context.repeat_key])
         fingerprint = _digest(
-            to_jsonable_python(_plain(keywords), bytes_mode="base64", fallback=str)
+            secret, to_jsonable_python(_plain(keywords), bytes_mode="base64", fallback=str)
         )
         known = await self._repeats.claim(key, fingerprint)
         if known is not None:
@@ -75,5 +77,5 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+def _digest(secret: bytes, value: Any) -> str:
+    return hmac.new(secret, json.dumps(value, sort_keys=True).encode(), hashlib.sha256).hexdigest()

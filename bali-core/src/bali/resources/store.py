@@ -158,6 +158,10 @@ class Store(Protocol):
 class Repeats(Protocol):
     """Remembers what was answered to requests with an id (AIP-155), in the current unit of work."""
 
+    @property
+    def secret(self) -> bytes:
+        """What fingerprints of requests are made with: they may hold a password."""
+
     def prepare(self) -> None:
         """See to it that there is a place to remember; called when a resource is read."""
 
