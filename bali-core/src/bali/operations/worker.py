@@ -1,0 +1,256 @@
+"""The worker of one process: it claims operations, performs them and gives signs of life.
+
+A process that is killed stops giving signs of life, and when its leases have passed, others begin
+its operations anew. One that is told to stop gives them back at once. So an action may be performed
+more than once; what it changes in the database is stored once, together with its result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+
+from bali.errors import Aborted, BaliError, Cancelled
+from bali.operations.options import OperationOptions
+from bali.operations.outcomes import OperationActions
+from bali.operations.running import Running
+from bali.operations.store import Claim, OperationStore, Outcome
+from bali.operations.values import loads
+from bali.resources import Call, Context, Pipeline, Principal
+
+__all__ = ["Worker"]
+
+_log = logging.getLogger("bali.operations")
+_PURGE_SECONDS = 600.0
+#: How long actions may take to unwind when the process is to end.
+_UNWIND_SECONDS = 10.0
+#: The least time between two times that progress is stored.
+_PROGRESS_SECONDS = 0.2
+
+
+class Worker:
+    """Performs the operations of an app in the running event loop, from `start` to `stop`.
+
+    `on_end` is called with the id of each operation that ended here.
+    """
+
+    def __init__(
+        self,
+        store: OperationStore,
+        actions: OperationActions,
+        pipeline: Pipeline,
+        options: OperationOptions,
+        on_end: Callable[[str], None],
+    ) -> None:
+        self._id = uuid.uuid4().hex
+        self._store = store
+        self._actions = actions
+        self._pipeline = pipeline
+        self._options = options
+        self._on_end = on_end
+        self._running: dict[str, Running] = {}
+        self._loops: list[asyncio.Task[None]] = []
+        self._work = asyncio.Event()
+        self._progress = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to look for work."""
+        if self._options.workers:
+            for loop in (self._claim_on(), self._beat_on(), self._purge_on()):
+                self._loops.append(asyncio.create_task(loop, context=contextvars.Context()))
+
+    def wake(self) -> None:
+        """Look for work now: some was stored by this process."""
+        self._work.set()
+
+    async def stop(self) -> None:
+        """Take no more work, and give back what is not done; return when that is stored."""
+        for loop in self._loops:
+            loop.cancel()
+        for running in self._running.values():
+            running.is_released = True
+            running.cancel()
+        tasks = [*self._loops, *(item.task for item in self._running.values() if item.task)]
+        self._loops.clear()
+        if not tasks:
+            return
+        await asyncio.wait(tasks, timeout=_UNWIND_SECONDS)
+        going_on = [
+            key for key, item in self._running.items() if item.task and not item.task.done()
+        ]
+        for key in going_on:
+            _log.warning("%s goes on after it was told to end", self._running[key].name)
+        try:
+            await self._store.release_all(self._id, but=going_on)
+        except Exception as error:  # noqa: BLE001 - their leases pass
+            _log.warning("cannot give operations back: %s", error)
+
+    # -- the loops -----------------------------------------------------------------------------
+
+    async def _claim_on(self) -> None:
+        while True:
+            self._work.clear()
+            try:
+                await self._claim()
+            except Exception as error:  # noqa: BLE001 - the database may answer again
+                _log.warning("cannot look for operations to perform: %s", error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._options.poll_seconds):
+                    await self._work.wait()
+
+    async def _claim(self) -> None:
+        room = self._options.workers - len(self._running)
+        if room <= 0:
+            return
+        claims = await self._store.claim(
+            self._id,
+            self._actions.names,
+            limit=room,
+            lease_seconds=self._options.lease_seconds,
+        )
+        for claim in claims:
+            running = Running(claim=claim, tell=self._progress.set, loop=asyncio.get_running_loop())
+            self._running[claim.id] = running
+            running.task = asyncio.create_task(
+                self._perform(running), context=contextvars.Context()
+            )
+
+    async def _beat_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            try:
+                await self._store_progress()
+                if loop.time() >= due:
+                    due = loop.time() + self._options.heartbeat_seconds
+                    await self._beat()
+            except Exception as error:  # noqa: BLE001 - in time, the lease tells others
+                _log.warning("cannot tell that operations are performed here: %s", error)
+            await asyncio.sleep(_PROGRESS_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, due - loop.time())):
+                    await self._progress.wait()
+
+    async def _beat(self) -> None:
+        ids = list(self._running)
+        if not ids:
+            return
+        held = await self._store.renew(self._id, ids, self._options.lease_seconds)
+        for operation_id in ids:
+            running = self._running.get(operation_id)
+            if running is None:
+                continue
+            if operation_id not in held:
+                _log.warning("another worker has taken over %s", running.name)
+                running.is_released = True
+                running.cancel()
+            elif held[operation_id] and not running.is_cancelled:
+                running.is_cancelled = True
+                running.cancel()
+
+    async def _store_progress(self) -> None:
+        self._progress.clear()
+        for running in list(self._running.values()):
+            if running.progress is not None:
+                percent, text = running.progress
+                running.progress = None
+                await self._store.report(self._id, running.claim, percent, text)
+
+    async def _purge_on(self) -> None:
+        while True:
+            try:
+                await self._store.purge()
+            except Exception as error:  # noqa: BLE001 - there is a next time
+                _log.warning("cannot remove the operations that have expired: %s", error)
+            await asyncio.sleep(_PURGE_SECONDS)
+
+    # -- one operation -------------------------------------------------------------------------
+
+    async def _perform(self, running: Running) -> None:
+        claim = running.claim
+        try:
+            await self._run(running)
+        except asyncio.CancelledError:
+            await self._interrupted(running)
+        except Exception:  # noqa: BLE001 - the lease passes, and another attempt is made
+            _log.exception("cannot store how %s has ended", running.name)
+        finally:
+            self._running.pop(claim.id, None)
+            self._on_end(claim.id)
+            self.wake()
+
+    async def _run(self, running: Running) -> None:
+        claim = running.claim
+        request = loads(claim.request)
+        request_id = str(request["request_id"])
+        if claim.is_cancelled:
+            await self._finish(claim, self._actions.failed(_cancelled(), request_id))
+            return
+        if claim.losses >= self._options.max_losses:
+            await self._finish(claim, self._actions.failed(_given_up(claim), request_id))
+            return
+
+        async def conclude(value: BaseModel | None) -> None:
+            if not await self._finish(claim, self._actions.succeeded(claim.action, value)):
+                raise Aborted("another worker has taken over the operation", reason="TAKEN_OVER")
+
+        call = self._call(running, request)
+        try:
+            await self._pipeline.perform(call, conclude)
+        except BaliError as error:
+            if running.is_released:
+                await self._store.release(self._id, claim)
+            else:
+                told = _cancelled() if isinstance(error, Cancelled) else error
+                await self._finish(claim, self._actions.failed(told, request_id))
+
+    def _call(self, running: Running, request: dict[str, Any]) -> Call:
+        principal = request["principal"]
+        context = Context(
+            operation=running.claim.action,
+            metadata={"traceparent": request["traceparent"]},
+            request_id=request["request_id"],
+            principal=None
+            if principal is None
+            else Principal(
+                id=principal["id"],
+                scopes=frozenset(principal["scopes"]),
+                claims=principal["claims"],
+            ),
+            long_running=running,
+        )
+        work = self._actions.work(running.claim.action)
+        return Call(spec=work, arguments=request["arguments"], context=context)
+
+    async def _interrupted(self, running: Running) -> None:
+        """Store why an operation was interrupted: it is given back, or its caller gave it up."""
+        claim = running.claim
+        try:
+            if running.is_released:
+                await self._store.release(self._id, claim)
+            else:
+                request_id = str(loads(claim.request)["request_id"])
+                await self._finish(claim, self._actions.failed(_cancelled(), request_id))
+        except Exception:  # noqa: BLE001 - the lease passes, and another attempt is made
+            _log.exception("cannot store that %s was interrupted", running.name)
+
+    async def _finish(self, claim: Claim, outcome: Outcome) -> bool:
+        return await self._store.finish(self._id, claim, outcome, self._options.retention_seconds)
+
+
+def _cancelled() -> Cancelled:
+    return Cancelled("The operation was cancelled")
+
+
+def _given_up(claim: Claim) -> Aborted:
+    return Aborted(
+        f"The operation was begun {claim.attempt - 1} times, and each time its worker was lost",
+        reason="WORKERS_LOST",
+    )
