@@ -72,7 +72,10 @@ class Services:
             desk.bind({action: method for method, action in self.rpc.methods})
             operations = [spec for spec in specs if issubclass(spec.resource, OperationResource)]
             self.operations = RpcService(
-                bind_operations(desk.actions), operations, pipeline, resolve_peer=peers.peer
+                bind_operations(desk.actions, self.rpc.bound.pool),
+                operations,
+                pipeline,
+                resolve_peer=peers.peer,
             )
         #: What answers for resources: the app's own service, and that of operations.
         self.served = tuple(rpc for rpc in (self.rpc, self.operations) if rpc is not None)

@@ -11,6 +11,7 @@ from typing import Any
 
 from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf import empty_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from bali.operations.outcomes import PREFIX, OperationActions
@@ -25,8 +26,8 @@ _DAY_SECONDS = 86_400
 Fields = Mapping[str, Any] | Any
 
 
-def bind_operations(actions: OperationActions) -> BoundService:
-    """Return the service with the conversions of its five methods."""
+def bind_operations(actions: OperationActions, pool: DescriptorPool) -> BoundService:
+    """Return the service with the conversions of its five methods; `pool` has the actions' messages."""
     messages = _Messages(actions)
     pb2: Any = operations_pb2
     one = (pb2.Operation, messages.operation, messages.operation_values)
@@ -42,7 +43,7 @@ def bind_operations(actions: OperationActions) -> BoundService:
             _method("CancelOperation", pb2.CancelOperationRequest, _named, nothing),
             _method("WaitOperation", pb2.WaitOperationRequest, _awaited, one),
         ),
-        pool=descriptor.file.pool,
+        pool=pool,
         file=descriptor.file,
         descriptor=descriptor,
         shape=ServiceShape(
@@ -147,8 +148,9 @@ def _request(message: Any, fields: Fields) -> Any:
     for name, value in given.items():
         if name == "id":
             message.name = f"{PREFIX}{str(value).removeprefix(PREFIX)}"
-        elif isinstance(value, datetime.timedelta):
-            message.timeout.FromTimedelta(value)
+        elif name == "timeout" and value is not None:
+            is_span = isinstance(value, datetime.timedelta)
+            message.timeout.FromTimedelta(value if is_span else datetime.timedelta(seconds=value))
         elif value is not None:
             setattr(message, name, value)
     return message

@@ -233,7 +233,7 @@ class Worker:
         """Store why an operation was interrupted: it is given back, or its caller gave it up."""
         claim = running.claim
         try:
-            if running.is_released:
+            if not running.is_cancelled:
                 await self._store.release(self._id, claim)
             else:
                 request_id = str(loads(claim.request)["request_id"])
