@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 
@@ -39,7 +39,7 @@ class Service:
         )
         self.http = httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=ANN, timeout=30.0)
 
-    def __enter__(self) -> Service:
+    def __enter__(self) -> Self:
         until(self._is_ready, "the service is ready")
         return self
 

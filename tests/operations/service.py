@@ -122,7 +122,7 @@ class ReportResource(Resource):
         """Go on until there is a file `go` in a folder."""
         place = Path(folder)
         begin(place, self.context.attempt)
-        while not (place / "go").exists():  # noqa: ASYNC110 - another process makes the file
+        while not (place / "go").exists():
             self.context.report_progress(10, "holding")
             await asyncio.sleep(0.02)
         await Mark.aio.create(operation=self.context.operation_name)

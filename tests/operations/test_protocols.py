@@ -56,7 +56,7 @@ def finished(client: ServiceClient, operation: Any) -> Any:
         found: Any = client.call("operations.wait", key(operation), metadata=ANN)
         if found.done:
             return found
-    raise AssertionError(f"{found} does not end")
+    raise AssertionError(f"{operation} does not end")
 
 
 def shown(operation: Any) -> dict[str, Any]:
@@ -154,12 +154,9 @@ class TestResults:
 
     def test_progress_is_seen_meanwhile(self, client: ServiceClient, tmp_path: Path) -> None:
         operation = start(client, "hold", folder=str(tmp_path))
-        for _ in range(50):
-            seen: Any = client.call(
-                "operations.wait", {**key(operation), "timeout": 0.1}, metadata=ANN
-            )
-            if seen.metadata.progress_percent == 10:
-                break
+        seen: Any = operation
+        while seen.metadata.progress_percent != 10:
+            seen = client.call("operations.wait", {**key(operation), "timeout": 0.1}, metadata=ANN)
         assert seen.metadata.progress_text == "holding"
         assert seen.metadata.state.value == "running"
         (tmp_path / "go").touch()
@@ -298,11 +295,11 @@ class TestStandardForms:
             wait = operations_pb2.WaitOperationRequest(name=operation.name)
             done = stub.WaitOperation(wait, metadata=metadata)
             assert done.done
-            report = export.operation.result.message_type()
+            report: Any = export.operation.result.message_type()
             assert done.response.Is(report.DESCRIPTOR)
             report.ParseFromString(done.response.value)
             assert report.title == "x"
-            about = export.operation.metadata.message_type()
+            about: Any = export.operation.metadata.message_type()
             assert done.metadata.type_url.endswith("/reports.OperationMetadata")
             about.ParseFromString(done.metadata.value)
             assert about.action == "reports.export"

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bali.app.contract import contract_name
 from bali.app.databases import prepare_databases
 from bali.app.housekeeping import housekeeping
-from bali.app.longrunning import AppOperations, is_long_running
+from bali.app.longrunning import AppOperations, has_models, is_long_running
 from bali.app.open_operations import refuse_open_operations, warn_of_open_operations
 from bali.app.program import run_program
 from bali.app.services import AddToServer, Services, adder_of, service_names
@@ -276,15 +276,15 @@ class Bali(FastAPI):
                 f"{first.place}: lro=True needs its resource to be registered, since the app then "
                 "offers the operations too; write app.register(...) besides as_router()"
             )
-        default = default_database
         databases = self.databases
         self._desk = self._operations.open_desk(
             databases,
             self._actions(),
             service=self._connect_prefix,
             settings=self.configuration,
-            has_database=databases[0] is not default
-            or default.is_connected
+            has_database=databases[0] is not default_database
+            or has_models(default_database)
+            or default_database.is_connected
             or self.configuration.database_url is not None,
         )
 

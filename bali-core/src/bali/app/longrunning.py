@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from bali.database import Database
 from bali.errors import ConfigurationError
 from bali.operations import OperationDesk, OperationOptions, OperationResource
-from bali.operations.table import operations_table
+from bali.operations.table import TABLE_NAME, operations_table
 from bali.resources import ActionSpec
 from bali.settings import Settings
 
 if TYPE_CHECKING:
     from bali.app.application import Bali
 
-__all__ = ["AppOperations", "is_long_running"]
+__all__ = ["AppOperations", "has_models", "is_long_running"]
 
 
 class AppOperations:
@@ -74,6 +74,11 @@ class AppOperations:
                 yield
         finally:
             unsubscribe()
+
+
+def has_models(database: Database) -> bool:
+    """Tell whether a database has tables besides that of operations."""
+    return bool(database.metadata.tables.keys() - {TABLE_NAME})
 
 
 def is_long_running(actions: Iterable[ActionSpec]) -> ActionSpec | None:

@@ -27,7 +27,10 @@ Fields = Mapping[str, Any] | Any
 
 
 def bind_operations(actions: OperationActions, pool: DescriptorPool) -> BoundService:
-    """Return the service with the conversions of its five methods; `pool` has the actions' messages."""
+    """Return the service with the conversions of its five methods.
+
+    `pool` has the messages of the actions.
+    """
     messages = _Messages(actions)
     pb2: Any = operations_pb2
     one = (pb2.Operation, messages.operation, messages.operation_values)

@@ -59,6 +59,7 @@ class Worker:
         self._loops: list[asyncio.Task[None]] = []
         self._work = asyncio.Event()
         self._progress = asyncio.Event()
+        self._complaints: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin to look for work."""
@@ -90,7 +91,7 @@ class Worker:
         try:
             await self._store.release_all(self._id, but=going_on)
         except Exception as error:  # noqa: BLE001 - their leases pass
-            _log.warning("cannot give operations back: %s", error)
+            self._complain("give operations back", error)
 
     # -- the loops -----------------------------------------------------------------------------
 
@@ -99,8 +100,9 @@ class Worker:
             self._work.clear()
             try:
                 await self._claim()
+                self._complaints.clear()
             except Exception as error:  # noqa: BLE001 - the database may answer again
-                _log.warning("cannot look for operations to perform: %s", error)
+                self._complain("look for operations to perform", error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.poll_seconds):
                     await self._work.wait()
@@ -132,7 +134,7 @@ class Worker:
                     due = loop.time() + self._options.heartbeat_seconds
                     await self._beat()
             except Exception as error:  # noqa: BLE001 - in time, the lease tells others
-                _log.warning("cannot tell that operations are performed here: %s", error)
+                self._complain("tell that operations are performed here", error)
             await asyncio.sleep(_PROGRESS_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, due - loop.time())):
@@ -168,8 +170,15 @@ class Worker:
             try:
                 await self._store.purge()
             except Exception as error:  # noqa: BLE001 - there is a next time
-                _log.warning("cannot remove the operations that have expired: %s", error)
+                self._complain("remove the operations that have expired", error)
             await asyncio.sleep(_PURGE_SECONDS)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """Log what does not work, once as long as it stays the same."""
+        text = str(error).partition("\n")[0]
+        if self._complaints.get(what) != text:
+            self._complaints[what] = text
+            _log.warning("cannot %s: %s", what, text)
 
     # -- one operation -------------------------------------------------------------------------
 
