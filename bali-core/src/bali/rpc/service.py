@@ -53,7 +53,11 @@ def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> Se
             for action in spec.actions
             if action.rpc_name and action.rpc_service is None
         ),
-        description="\n\n".join(spec.description for spec in specs if spec.description),
+        description="\n\n".join(
+            spec.description
+            for spec in specs
+            if spec.description and any(action.rpc_service is None for action in spec.actions)
+        ),
     )
 
 
