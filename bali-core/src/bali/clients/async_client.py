@@ -71,7 +71,8 @@ class AsyncClient(ClientBase):
     async def _operation(
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> AsyncOperation[Any, Any]:
-        return AsyncOperation(self, method, await self._unary(method, request, given, call))
+        message = await self._unary(method, request, given, call)
+        return AsyncOperation(self, method, message, call)
 
     async def _ask(self, outgoing: Outgoing, message: Any, keep: Any = None) -> Any:
         method = outgoing.method

@@ -71,7 +71,7 @@ class Client(ClientBase):
     def _operation(
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> Operation[Any, Any]:
-        return Operation(self, method, self._unary(method, request, given, call))
+        return Operation(self, method, self._unary(method, request, given, call), call)
 
     def _ask(self, outgoing: Outgoing, message: Any, keep: Any = None) -> Any:
         method = outgoing.method

@@ -61,9 +61,11 @@ _DELETE = _method(
 class _Held(Generic[R, M]):
     """What sync and async operations share: what is known of one."""
 
-    def __init__(self, method: Method, message: Any) -> None:
+    def __init__(self, method: Method, message: Any, call: CallOptions) -> None:
         self._method = method
         self._message = message
+        #: What the call that began it was sent with: it says who asks.
+        self._metadata = call.get("metadata") or {}
 
     def __repr__(self) -> str:
         state = "done" if self.done else "going on"
@@ -115,8 +117,8 @@ class _Held(Generic[R, M]):
 class Operation(_Held[R, M]):
     """An operation that another service performs; the client that began it asks for it."""
 
-    def __init__(self, client: Client, method: Method, message: Any) -> None:
-        super().__init__(method, message)
+    def __init__(self, client: Client, method: Method, message: Any, call: CallOptions) -> None:
+        super().__init__(method, message, call)
         self._client = client
 
     def refresh(self) -> Operation[R, M]:
@@ -154,14 +156,17 @@ class Operation(_Held[R, M]):
         self._ask(_DELETE, self._request(_DELETE), {})
 
     def _ask(self, method: Method, request: Any, call: CallOptions) -> Any:
-        return self._client._unary(method, request, {}, call)  # noqa: SLF001 - for generated code
+        told: CallOptions = {"metadata": self._metadata, **call}
+        return self._client._unary(method, request, {}, told)  # noqa: SLF001 - for generated code
 
 
 class AsyncOperation(_Held[R, M]):
     """The same for asynchronous code."""
 
-    def __init__(self, client: AsyncClient, method: Method, message: Any) -> None:
-        super().__init__(method, message)
+    def __init__(
+        self, client: AsyncClient, method: Method, message: Any, call: CallOptions
+    ) -> None:
+        super().__init__(method, message, call)
         self._client = client
 
     async def refresh(self) -> AsyncOperation[R, M]:
@@ -196,7 +201,8 @@ class AsyncOperation(_Held[R, M]):
         await self._ask(_DELETE, self._request(_DELETE), {})
 
     async def _ask(self, method: Method, request: Any, call: CallOptions) -> Any:
-        return await self._client._unary(method, request, {}, call)  # noqa: SLF001 - the same
+        told: CallOptions = {"metadata": self._metadata, **call}
+        return await self._client._unary(method, request, {}, told)  # noqa: SLF001 - the same
 
 
 def done_operation(result: Any) -> Message:

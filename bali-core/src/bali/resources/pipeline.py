@@ -293,9 +293,7 @@ async def _together(units: Sequence[UnitFactory]) -> AsyncIterator[None]:
         yield
 
 
-async def _result(
-    spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]
-) -> BaseModel | None:
+async def _result(spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]) -> BaseModel | None:
     value = await _invoke(spec, resource, keywords)
     if hasattr(type(value), "read_page"):
         value = await _read(spec, value, keywords)
