@@ -75,7 +75,7 @@ def test_the_result_is_typed(client: Any) -> None:
     operation = client.export_report(id=3, title="sales", metadata=ANN)
     assert isinstance(operation, AsyncOperation if isinstance(client, Blocking) else Operation)
     assert operation.name.startswith("operations/")
-    assert not operation.done
+    assert "going on" in repr(operation)
     report = settled(client, operation.result(timeout=30))
     schemas = generated("reports_schema")
     assert isinstance(report, schemas.Report)
