@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from google.longrunning import operations_pb2, operations_pb2_grpc
 from pydantic import BaseModel
 from sqlalchemy import inspect
 
@@ -13,6 +16,7 @@ from bali import AllowAny, Bali, Database, HasScope, Resource, action
 from bali.errors import ConfigurationError
 from bali.settings import Settings, Stage
 from bali.testing import RestServiceClient, live_server
+from bali_cli.protoc import compile_protos
 
 
 class Thing(BaseModel):
@@ -138,6 +142,57 @@ def test_an_action_of_http_alone_has_operations_too(sqlite_url: str) -> None:
         message: Any = live.app.services.methods
     assert found.response == {"items": [{"id": 0}, {"id": 1}]}
     assert message
+
+
+PROTO = """syntax = "proto3";
+package things;
+import "google/longrunning/operations.proto";
+message MakeRequest { int64 id = 1; }
+message MadeThing { int64 id = 1; }
+message Progress { int64 progress_percent = 1; }
+service ThingsService {
+  rpc MakeThing(MakeRequest) returns (google.longrunning.Operation) {
+    option (google.longrunning.operation_info) = {
+      response_type: "MadeThing" metadata_type: "Progress"
+    };
+  }
+}
+"""
+
+
+class OpenThingResource(Resource):
+    name = "thing"
+
+    @action(detail=True, methods=["post"], lro=True)
+    def make(self, pk: int) -> Thing:
+        """Make it."""
+        return Thing(id=pk)
+
+
+def test_a_servicer_may_begin_operations(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "protos").mkdir()
+    (tmp_path / "protos" / "madethings.proto").write_text(PROTO)
+    compile_protos(["madethings.proto"], tmp_path / "protos", tmp_path / "madethings", pyi=False)
+    sys.path.insert(0, str(tmp_path))
+    pb2: Any = importlib.import_module("madethings.madethings_pb2")
+    pb2_grpc: Any = importlib.import_module("madethings.madethings_pb2_grpc")
+    sys.path.remove(str(tmp_path))
+
+    class ThingsService(pb2_grpc.ThingsServiceServicer):  # type: ignore[misc]  # made at run time
+        async def MakeThing(self, request: Any, context: Any) -> Any:
+            resource: Any = OpenThingResource
+            return await resource(request, context, operations_pb2.Operation).make()
+
+    app = app_of(OpenThingResource, databases=[Database(sqlite_url)])
+    app.add_servicer(ThingsService())
+    with live_server(app) as live, grpc.insecure_channel(live.address) as channel:
+        started = pb2_grpc.ThingsServiceStub(channel).MakeThing(pb2.MakeRequest(id=7))
+        operations: Any = operations_pb2_grpc.OperationsStub(channel)
+        done = operations.WaitOperation(operations_pb2.WaitOperationRequest(name=started.name))
+        thing, progress = pb2.MadeThing(), pb2.Progress()
+        assert done.response.Unpack(thing)
+        assert done.metadata.Unpack(progress)
+        assert (thing.id, progress.progress_percent) == (7, 100)
 
 
 def test_two_services_share_a_database(sqlite_url: str) -> None:

@@ -81,8 +81,9 @@ def test_the_result_is_typed(client: Any) -> None:
     assert isinstance(report, schemas.Report)
     assert (report.id, report.title, report.caller) == (3, "sales", "ann")
     assert operation.done
-    assert operation.metadata.state is schemas.OperationState.SUCCEEDED
-    assert operation.metadata.action == "reports.export"
+    told: Any = operation.metadata
+    assert told.state is schemas.OperationState.SUCCEEDED
+    assert told.action == "reports.export"
     assert operation.error is None
 
 

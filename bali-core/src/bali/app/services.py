@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 from starlette.types import ASGIApp
 
@@ -16,9 +17,16 @@ from bali.app.contract import build_locked
 from bali.concurrency import MAX_THREADS
 from bali.errors import ConfigurationError
 from bali.operations import SERVICE, OperationDesk, OperationResource, bind_operations
-from bali.proto import BoundService, ServiceShape, bind_service
-from bali.resources import Pipeline, ResourceSpec
-from bali.rpc import BoundaryInterceptor, HealthService, RpcService, add_reflection, mount_servicer
+from bali.proto import BoundOperation, BoundService, ServiceShape, bind_operation, bind_service
+from bali.resources import ActionSpec, Pipeline, ResourceSpec
+from bali.rpc import (
+    BoundaryInterceptor,
+    HealthService,
+    RpcService,
+    add_reflection,
+    metadata_of,
+    mount_servicer,
+)
 from bali.server import PeerRegistry, Readiness
 from bali.settings import Stage
 
@@ -68,11 +76,12 @@ class Services:
                 )
                 self.rpc = RpcService(self.bound, specs, pipeline, resolve_peer=peers.peer)
         self.operations: RpcService | None = None
-        if desk is not None and self.rpc is not None:
-            desk.bind({action: method for method, action in self.rpc.methods})
+        if desk is not None and (self.rpc is not None or self.servicers):
+            desk.bind(_operations_of(specs, self.rpc, mounted_names))
+            pool = self.rpc.bound.pool if self.rpc is not None else descriptor_pool.Default()
             operations = [spec for spec in specs if issubclass(spec.resource, OperationResource)]
             self.operations = RpcService(
-                bind_operations(desk.actions, self.rpc.bound.pool),
+                bind_operations(desk.actions, pool),
                 operations,
                 pipeline,
                 resolve_peer=peers.peer,
@@ -105,6 +114,24 @@ class Services:
         mounted = [name for names in self.mounted for name in names]
         add_reflection(server, bound, extra_service_names=mounted)
         return server
+
+
+def _operations_of(
+    specs: Sequence[ResourceSpec], rpc: RpcService | None, mounted: Iterable[str]
+) -> dict[ActionSpec, BoundOperation]:
+    """Return the messages of the long-running actions: of our methods, and of servicers' ones."""
+    bound = rpc.methods if rpc is not None else ()
+    found = {action: method.operation for method, action in bound if method.operation is not None}
+    for name in mounted:
+        try:
+            methods = descriptor_pool.Default().FindServiceByName(name).methods_by_name
+        except KeyError:
+            continue
+        for action in (action for spec in specs for action in spec.actions):
+            method = methods.get(action.rpc_name or "")
+            if action.work is not None and method is not None and action not in found:
+                found[action] = bind_operation(action.work.response, metadata_of(action), method)
+    return found
 
 
 def find_service(proto: Any, name: str) -> ServiceDescriptor:

@@ -18,6 +18,7 @@ from bali.operations.store import OperationStore, StoredOperation
 from bali.operations.values import dumps
 from bali.operations.waiting import Waiters
 from bali.operations.worker import Worker
+from bali.proto import BoundOperation
 from bali.resources import ActionSpec, Call, Context, Operation, Page, Pipeline, Principal
 
 __all__ = ["OperationDesk"]
@@ -135,9 +136,9 @@ class OperationDesk:
 
     # -- for the app ---------------------------------------------------------------------------
 
-    def bind(self, methods: Mapping[ActionSpec, Any]) -> None:
-        """Take the gRPC methods of the app, before operations are performed."""
-        self.actions.bind(methods)
+    def bind(self, operations: Mapping[ActionSpec, BoundOperation]) -> None:
+        """Take the messages of the actions over gRPC, before operations are performed."""
+        self.actions.bind(operations)
 
     @asynccontextmanager
     async def working(self, pipeline: Pipeline) -> AsyncIterator[None]:

@@ -45,11 +45,9 @@ class OperationActions:
                 self._works[action.operation] = work
                 self._encoders[action.operation] = encoder_for(work.response, work.response_model)
 
-    def bind(self, actions: Mapping[ActionSpec, Any]) -> None:
+    def bind(self, operations: Mapping[ActionSpec, BoundOperation]) -> None:
         """Take the messages of the actions that are offered over gRPC."""
-        for action, method in actions.items():
-            if method.operation is not None:
-                self._bound[action.operation] = method.operation
+        self._bound.update({action.operation: bound for action, bound in operations.items()})
 
     @property
     def names(self) -> list[str]:

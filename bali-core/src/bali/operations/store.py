@@ -275,6 +275,7 @@ class OperationStore:
             "result": outcome.result,
             "wire_type": outcome.wire_type,
             "wire": outcome.wire,
+            "request": b"",  # nobody needs it any more, and it may hold secrets
             "end_time": datetime.datetime.now(datetime.UTC),
             "expires_at": epoch_seconds() + retention_seconds,
         }

@@ -22,16 +22,16 @@ class Waiters:
         self._poll_seconds = poll_seconds
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._poller: asyncio.Task[None] | None = None
-        self._is_closed = False
+        self._closing = asyncio.Event()
 
     @property
     def is_closed(self) -> bool:
         """Whether no call may wait."""
-        return self._is_closed
+        return self._closing.is_set()
 
     async def wait(self, operation_id: str, seconds: float) -> None:
         """Return when an operation may be done, or after this time."""
-        if self._is_closed:
+        if self.is_closed:
             return
         event = asyncio.Event()
         self._waiting.setdefault(operation_id, set()).add(event)
@@ -56,21 +56,21 @@ class Waiters:
 
     def open(self) -> None:
         """Let calls wait (again)."""
-        self._is_closed = False
+        self._closing.clear()
 
     async def close(self) -> None:
         """Let every call go on, and none wait any more."""
-        self._is_closed = True
         for operation_id in list(self._waiting):
             self.tell(operation_id)
+        self._closing.set()
         if self._poller is not None:
-            self._poller.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._poller
+            await asyncio.wait((self._poller,))
 
     async def _poll(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(self._poll_seconds)
+        while self._waiting and not self.is_closed:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._closing.wait()
             waiting = list(self._waiting)
             try:
                 unfinished = await self._store.unfinished(waiting)

@@ -60,6 +60,8 @@ class Worker:
         self._work = asyncio.Event()
         self._progress = asyncio.Event()
         self._complaints: dict[str, str] = {}
+        self._stop = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to look for work."""
@@ -72,14 +74,23 @@ class Worker:
         self._work.set()
 
     async def stop(self) -> None:
-        """Take no more work, and give back what is not done; return when that is stored."""
-        for loop in self._loops:
-            loop.cancel()
+        """Take no more work, and give back what is not done; return when that is stored.
+
+        It may be asked for more than once, and each time returns when all has ended.
+        """
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(), context=contextvars.Context())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
         for running in self._running.values():
             running.is_released = True
             running.cancel()
+        # The loops are not cancelled: what they ask of the database is awaited.
+        self._stop.set()
+        self._work.set()
+        self._progress.set()
         tasks = [*self._loops, *(item.task for item in self._running.values() if item.task)]
-        self._loops.clear()
         if not tasks:
             return
         await asyncio.wait(tasks, timeout=_UNWIND_SECONDS)
@@ -96,16 +107,15 @@ class Worker:
     # -- the loops -----------------------------------------------------------------------------
 
     async def _claim_on(self) -> None:
-        while True:
+        while not self._stop.is_set():
             self._work.clear()
             try:
                 await self._claim()
                 self._complaints.clear()
             except Exception as error:  # noqa: BLE001 - the database may answer again
                 self._complain("look for operations to perform", error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._options.poll_seconds):
-                    await self._work.wait()
+            if not self._stop.is_set():
+                await _within(self._options.poll_seconds, self._work)
 
     async def _claim(self) -> None:
         room = self._options.workers - len(self._running)
@@ -117,6 +127,8 @@ class Worker:
             limit=room,
             lease_seconds=self._options.lease_seconds,
         )
+        if self._stop.is_set():
+            return  # `stop` gives them back
         for claim in claims:
             running = Running(claim=claim, tell=self._progress.set, loop=asyncio.get_running_loop())
             self._running[claim.id] = running
@@ -127,7 +139,7 @@ class Worker:
     async def _beat_on(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while True:
+        while not self._stop.is_set():
             try:
                 await self._store_progress()
                 if loop.time() >= due:
@@ -135,10 +147,8 @@ class Worker:
                     await self._beat()
             except Exception as error:  # noqa: BLE001 - in time, the lease tells others
                 self._complain("tell that operations are performed here", error)
-            await asyncio.sleep(_PROGRESS_SECONDS)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, due - loop.time())):
-                    await self._progress.wait()
+            await _within(_PROGRESS_SECONDS, self._stop)
+            await _within(max(0.0, due - loop.time()), self._progress)
 
     async def _beat(self) -> None:
         ids = list(self._running)
@@ -166,12 +176,12 @@ class Worker:
                 await self._store.report(self._id, running.claim, percent, text)
 
     async def _purge_on(self) -> None:
-        while True:
+        while not self._stop.is_set():
             try:
                 await self._store.purge()
             except Exception as error:  # noqa: BLE001 - there is a next time
                 self._complain("remove the operations that have expired", error)
-            await asyncio.sleep(_PURGE_SECONDS)
+            await _within(_PURGE_SECONDS, self._stop)
 
     def _complain(self, what: str, error: Exception) -> None:
         """Log what does not work, once as long as it stays the same."""
@@ -252,6 +262,13 @@ class Worker:
 
     async def _finish(self, claim: Claim, outcome: Outcome) -> bool:
         return await self._store.finish(self._id, claim, outcome, self._options.retention_seconds)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait for an event, at most so long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _cancelled() -> Cancelled:

@@ -27,7 +27,7 @@ from bali.rpc.codecs import malformed_message
 from bali.rpc.connect import ConnectService
 from bali.schemas import Record
 
-__all__ = ["RpcService", "shape_of"]
+__all__ = ["RpcService", "metadata_of", "shape_of"]
 
 
 def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> ServiceShape:
@@ -41,7 +41,7 @@ def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> Se
                 name=action.rpc_name,
                 request=action.request,
                 response=action.work.response if action.work else action.response,
-                metadata=_metadata_of(action),
+                metadata=metadata_of(action),
                 is_server_streaming=action.is_streaming,
                 description=action.description,
                 http=tuple(
@@ -61,7 +61,7 @@ def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> Se
     )
 
 
-def _metadata_of(action: ActionSpec) -> Record | None:
+def metadata_of(action: ActionSpec) -> Record | None:
     """Return the tree of what a long-running action's operations tell of themselves."""
     if action.work is None or action.response is None:
         return None
