@@ -18,7 +18,8 @@ class Running:
     """The action's side of an operation (`bali.resources.LongRunning`), and the worker's.
 
     `tell` is called, in the worker's loop, when there is progress to store. `is_cancelled`: its
-    caller has given it up. `is_released`: this process gives it back.
+    caller has given it up. `is_released`: this process gives it back. `is_ending`: how it ends is
+    being stored.
     """
 
     claim: Claim
@@ -27,6 +28,7 @@ class Running:
     task: asyncio.Task[None] | None = None
     is_cancelled: bool = False
     is_released: bool = False
+    is_ending: bool = False
     progress: tuple[int, str] | None = None
     _is_interrupted: bool = False
 

@@ -29,6 +29,8 @@ __all__ = ["Worker"]
 
 _log = logging.getLogger("bali.operations")
 _PURGE_SECONDS = 600.0
+_CLAIM = "look for operations to perform"
+_BEAT = "tell that operations are performed here"
 #: How long actions may take to unwind when the process is to end.
 _UNWIND_SECONDS = 10.0
 #: The least time between two times that progress is stored.
@@ -111,9 +113,9 @@ class Worker:
             self._work.clear()
             try:
                 await self._claim()
-                self._complaints.clear()
+                self._complaints.pop(_CLAIM, None)
             except Exception as error:  # noqa: BLE001 - the database may answer again
-                self._complain("look for operations to perform", error)
+                self._complain(_CLAIM, error)
             if not self._stop.is_set():
                 await _within(self._options.poll_seconds, self._work)
 
@@ -145,8 +147,9 @@ class Worker:
                 if loop.time() >= due:
                     due = loop.time() + self._options.heartbeat_seconds
                     await self._beat()
+                    self._complaints.pop(_BEAT, None)
             except Exception as error:  # noqa: BLE001 - in time, the lease tells others
-                self._complain("tell that operations are performed here", error)
+                self._complain(_BEAT, error)
             await _within(_PROGRESS_SECONDS, self._stop)
             await _within(max(0.0, due - loop.time()), self._progress)
 
@@ -159,6 +162,8 @@ class Worker:
             running = self._running.get(operation_id)
             if running is None:
                 continue
+            if operation_id not in held and running.is_ending:
+                continue  # its own end was stored a moment ago
             if operation_id not in held:
                 _log.warning("another worker has taken over %s", running.name)
                 running.is_released = True
@@ -217,6 +222,7 @@ class Worker:
             return
 
         async def conclude(value: BaseModel | None) -> None:
+            running.is_ending = True
             if not await self._finish(claim, self._actions.succeeded(claim.action, value)):
                 raise Aborted("another worker has taken over the operation", reason="TAKEN_OVER")
 
@@ -227,6 +233,7 @@ class Worker:
             if running.is_released:
                 await self._store.release(self._id, claim)
             else:
+                running.is_ending = True
                 told = _cancelled() if isinstance(error, Cancelled) else error
                 await self._finish(claim, self._actions.failed(told, request_id))
 
