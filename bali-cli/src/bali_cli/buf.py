@@ -11,12 +11,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from bali_cli.buf_config import BufConfig
 from bali_cli.console import abort
+from bali_cli.google_protos import google_protos
 
 __all__ = ["Finding", "breaking_changes", "compile_errors", "format_difference", "lint"]
 
@@ -119,7 +118,7 @@ def _workspace(
     with tempfile.TemporaryDirectory(prefix="bali-buf-") as name:
         folder = Path(name).resolve()
         module = {path: files[path] for path in wanted}
-        others = {**_includes(), **files}
+        others = {**google_protos(), **files}
         written = {
             **{f"{_MODULE}/{path}": content for path, content in module.items()},
             **{f"{_INCLUDE}/{path}": others[path] for path in others.keys() - module.keys()},
@@ -129,19 +128,6 @@ def _workspace(
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
         yield folder
-
-
-@cache
-def _includes() -> Mapping[str, bytes]:
-    """Return Google's common .proto (google/api, google/type); buf has google/protobuf itself."""
-    spec = find_spec("google.api")
-    roots = {Path(place).parents[1] for place in (spec and spec.submodule_search_locations) or ()}
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for root in sorted(roots)
-        for path in sorted((root / "google").rglob("*.proto"))
-        if "protobuf" not in path.parts
-    }
 
 
 def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from bali_cli.google_protos import renamed_protos
 from bali_cli.writing import write_all
 
 __all__ = ["Diagnostic", "ProtocError", "compile_protos", "compiled", "descriptor_set"]
@@ -109,11 +110,16 @@ def _module(proto: str) -> str:
 
 
 def _protoc(names: Sequence[str], root: Path, options: Sequence[str]) -> None:
-    includes = [f"--proto_path={path}" for path in (root, *_include_folders())]
-    command = [sys.executable, "-m", "grpc_tools.protoc", *includes, *options, *names]
-    finished = subprocess.run(  # noqa: S603 - the compiler, with arguments of our own
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    with tempfile.TemporaryDirectory(prefix="bali-protoc-") as others:
+        for name, content in renamed_protos().items():
+            target = Path(others) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        includes = [f"--proto_path={path}" for path in (root, *_include_folders(), others)]
+        command = [sys.executable, "-m", "grpc_tools.protoc", *includes, *options, *names]
+        finished = subprocess.run(  # noqa: S603 - the compiler, with arguments of our own
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
     if finished.returncode:
         raise ProtocError(_diagnostics(finished.stderr, root) or [_crash(finished.stderr)])
 

@@ -41,7 +41,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "HTTP_STATUS",
@@ -73,6 +73,7 @@ __all__ = [
     "UnsupportedMedia",
     "ValidationFailed",
     "error_class",
+    "problem_members",
 ]
 
 
@@ -406,3 +407,22 @@ def error_class(code: Code | int, reason: str | None = None) -> type[BaliError]:
         return Unknown
     special = (kind for kind in found.__subclasses__() if kind.default_reason == reason)
     return next(special, found)
+
+
+def problem_members(error: BaliError, request_id: str) -> dict[str, Any]:
+    """Return the members of the problem document that tells of an error (RFC 9457)."""
+    members: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.http_status,
+        "code": error.code.name,
+        "reason": error.reason,
+        "detail": error.detail,
+    }
+    if error.field_errors:
+        members["errors"] = [
+            {"field": item.field, "reason": item.reason, "description": item.description}
+            for item in error.field_errors
+        ]
+    members["request_id"] = request_id
+    return members

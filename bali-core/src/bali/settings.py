@@ -77,6 +77,16 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(default=128, ge=1)
     max_waiting: int = Field(default=512, ge=0)
     max_streams: int = Field(default=1000, ge=1)
+    #: Long-running operations: how many a process performs at once, 0 for none.
+    operation_workers: int = Field(default=8, ge=0)
+    #: After how long without a sign of life of its worker an operation is begun anew.
+    operation_lease_seconds: float = Field(default=30.0, ge=0.5)
+    #: After how many workers that were lost with it an operation has failed.
+    operation_max_losses: int = Field(default=3, ge=1)
+    #: How long the result of an operation is kept.
+    operation_retention_seconds: float = Field(default=7 * 86_400.0, ge=0)
+    #: How long one call may wait for an operation.
+    operation_max_wait_seconds: float = Field(default=60.0, ge=0)
     drain_delay_seconds: float = Field(default=5.0, ge=0)
     grace_seconds: float = Field(default=30.0, ge=0)
 

@@ -130,6 +130,7 @@ def test_an_action_has_its_path_its_method_and_its_permissions(service: Path) ->
         "grpc": {"method": "greeting.GreetingService/GreetGreetings", "streaming": None},
         "permissions": ["AllowAny"],
         "public": False,
+        "long_running": False,
     }
     assert found["greetings.shout"]["permissions"] == [
         "(IsAuthenticated & ~IsSuspended) | HasScope('greet')",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = ["Contract", "EnumRecord", "FieldRecord", "FileRecord", "Import", "MessageRecord",
-           "MethodRecord", "OneofRecord", "ServiceRecord", "Shape"]  # fmt: skip
+           "MethodRecord", "OneofRecord", "OperationRecord", "ServiceRecord", "Shape"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +75,20 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRecord:
+    """The classes of a long-running method's result and metadata, as they are written."""
+
+    result: str
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MethodRecord:
     """A method: its Python name, the constant that describes it, its shapes and kind.
 
     `pages`: the field with the items when it gives pages (AIP-158), else None; `pages_name` and
-    `item` are then the name and the item type of the helper that walks them.
+    `item` are then the name and the item type of the helper that walks them. `operation`: it is
+    long-running.
     """
 
     name: str
@@ -95,6 +104,7 @@ class MethodRecord:
     pages_name: str = ""
     item: str = ""
     former_name: str = ""
+    operation: OperationRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,9 @@ from bali.proto.forms import is_map
 from bali.resources.naming import snake
 from bali_cli.add.comments import Comments
 from bali_cli.add.names import free, method_name, parameter
-from bali_cli.add.records import MethodRecord, ServiceRecord, Shape
+from bali_cli.add.records import MethodRecord, OperationRecord, ServiceRecord, Shape
 from bali_cli.add.scope import ModuleScope
-from bali_cli.add.walk import EMPTY
+from bali_cli.add.walk import EMPTY, operation_types
 
 __all__ = ["ServiceDescriber"]
 
@@ -61,13 +61,15 @@ class ServiceDescriber:
             is_stream = method.client_streaming or method.server_streaming
             former = "" if former in taken or is_stream else former
             taken += [pages_name, former]
+            operation = self._operation(method)
             yield MethodRecord(
                 name=name,
                 constant=self._constant(f"_{snake(stem)}_{name}".upper()),
                 path=f"/{service.full_name}/{method.name}",
                 doc=self._comments.lines(6, service_index, 2, index),
                 request=self._shape(method.input_type, is_request=not method.client_streaming),
-                response=self._shape(method.output_type),
+                response=Shape(code="None") if operation else self._shape(method.output_type),
+                operation=operation,
                 is_client_streaming=method.client_streaming,
                 is_server_streaming=method.server_streaming,
                 is_idempotent=_is_idempotent(method),
@@ -76,6 +78,13 @@ class ServiceDescriber:
                 item=item,
                 former_name=former,
             )
+
+    def _operation(self, method: Any) -> OperationRecord | None:
+        types = operation_types(method)
+        if types is None:
+            return None
+        result, metadata = (self._shape(found).code for found in types)
+        return OperationRecord(result=result, metadata=metadata)
 
     def _constant(self, name: str) -> str:
         self._constants.append(free(name, self._constants))

@@ -6,9 +6,12 @@ import keyword
 from collections.abc import Iterator
 from typing import Any
 
+from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 
 from bali.clients.codec import KNOWN_MESSAGES
+from bali.proto import OPERATION
 from bali.proto.forms import is_map
 
 __all__ = [
@@ -20,6 +23,7 @@ __all__ = [
     "is_synthetic",
     "messages_of",
     "module_of",
+    "operation_types",
 ]
 
 EMPTY = "google.protobuf.Empty"
@@ -61,7 +65,7 @@ def files_used(file: FileDescriptor) -> list[FileDescriptor]:
             targets.append(field.enum_type or field.message_type)
     for service in file.services_by_name.values():
         for method in service.methods:
-            targets += [method.input_type, method.output_type]
+            targets += [method.input_type, *(operation_types(method) or [method.output_type])]
     found = {
         target.file.name: target.file
         for target in targets
@@ -69,6 +73,30 @@ def files_used(file: FileDescriptor) -> list[FileDescriptor]:
     }
     found.pop(file.name, None)
     return list(found.values())
+
+
+def operation_types(method: Any) -> tuple[Any, Any] | None:
+    """Return the messages of a long-running method: its result, and its metadata (AIP-151).
+
+    None for a method that is not long-running, or does not say with what it ends.
+    """
+    if method.output_type.full_name != OPERATION:
+        return None
+    options: Any = MethodOptions.FromString(method.GetOptions().SerializeToString())
+    info = options.Extensions[operations_pb2.operation_info]
+    file = method.containing_service.file
+    result = _named(info.response_type, file)
+    metadata = _named(info.metadata_type, file)
+    return None if result is None or metadata is None else (result, metadata)
+
+
+def _named(name: str, file: FileDescriptor) -> Any:
+    for full_name in (f"{file.package}.{name}", name):
+        try:
+            return file.pool.FindMessageTypeByName(full_name)
+        except KeyError:
+            continue
+    return None
 
 
 def module_of(path: str) -> tuple[str, ...]:

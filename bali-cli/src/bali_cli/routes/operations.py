@@ -9,6 +9,7 @@ from typing import Any
 from fastapi.routing import iter_route_contexts
 
 from bali.app import Bali
+from bali.operations import SERVICE
 from bali.resources import ActionSpec, Permission
 from bali.rest import ActionRoute
 
@@ -39,7 +40,8 @@ class Operation:
     """One thing that callers may ask for.
 
     `kind` is "action", "route" or "servicer". `permissions` is None where bali does not know them:
-    plain routes and servicers have rules of their own.
+    plain routes and servicers have rules of their own. `is_long_running`: it answers with an
+    operation that goes on.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Operation:
     bindings: tuple[Binding, ...] = ()
     method: Method | None = None
     permissions: tuple[str, ...] | None = None
+    is_long_running: bool = False
 
     @property
     def is_public(self) -> bool:
@@ -87,19 +90,19 @@ def _actions(app: Bali, contexts: Iterable[Any]) -> Iterator[Operation]:
             kind="action",
             name=action.operation,
             bindings=tuple(dict.fromkeys(paths)),
-            method=methods.get(action.rpc_name) if action.rpc_name else None,
+            method=methods.get(action),
+            is_long_running=action.work is not None,
             permissions=tuple(_shown(permission) for permission in action.permissions),
         )
 
 
-def _methods_of_resources(app: Bali) -> Mapping[str, Method]:
-    bound = app.services.bound
+def _methods_of_resources(app: Bali) -> Mapping[ActionSpec, Method]:
     return {
-        method.name: Method(
+        action: Method(
             full_name=method.path.lstrip("/"),
             streaming="server" if method.is_server_streaming else None,
         )
-        for method in (bound.methods if bound is not None else ())
+        for action, method in app.services.methods.items()
     }
 
 
@@ -127,7 +130,7 @@ def _verbs(route: Any, methods: Iterable[str] | None) -> Sequence[str]:
 
 def _is_of_every_app(app: Bali, route: Any) -> bool:
     if getattr(route, "name", None) == "connect" and not hasattr(route, "endpoint"):
-        return str(route.path) == f"/{app.package}.{app.service}"
+        return str(route.path) in (f"/{app.package}.{app.service}", f"/{SERVICE}")
     module = getattr(getattr(route, "endpoint", None), "__module__", None) or ""
     return f"{module}.".startswith(_OURS)
 

@@ -66,7 +66,9 @@ def _method(operation: Operation) -> str:
     if operation.method is None:
         return "-"
     streaming = operation.method.streaming
-    return operation.method.full_name + (f" ({streaming} stream)" if streaming else "")
+    notes = [f"{streaming} stream"] if streaming else []
+    notes += ["long-running"] if operation.is_long_running else []
+    return operation.method.full_name + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _permissions(operation: Operation) -> str:
@@ -86,4 +88,5 @@ def _record(operation: Operation) -> dict[str, Any]:
         else {"method": method.full_name, "streaming": method.streaming},
         "permissions": None if operation.permissions is None else list(operation.permissions),
         "public": operation.is_public,
+        "long_running": operation.is_long_running,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bali.app.contract import contract_name
 from bali.app.databases import prepare_databases
 from bali.app.housekeeping import housekeeping
+from bali.app.longrunning import AppOperations, has_models, is_long_running
 from bali.app.open_operations import refuse_open_operations, warn_of_open_operations
 from bali.app.program import run_program
 from bali.app.services import AddToServer, Services, adder_of, service_names
@@ -24,6 +25,7 @@ from bali.clients import close_async_channels
 from bali.database import Database
 from bali.database import db as default_database
 from bali.errors import ConfigurationError, UnknownRoute
+from bali.operations import SERVICE, OperationDesk, served_operations
 from bali.proto import ServiceShape
 from bali.resources import (
     API,
@@ -128,13 +130,15 @@ class Bali(FastAPI):
         self._collector = Collector()
         self._servicers: list[tuple[AddToServer, Any]] = []
         self._declared_databases = tuple(databases)
+        self._operations: AppOperations | None = None
+        self._desk: OperationDesk | None = None
         self._pipeline: Pipeline | None = None
         self._services: Services | None = None
         install_errors(self)
         install_probes(self, lambda: self.readiness.is_ready)
         if docs_url is not None:
             install_docs(self, docs_url=docs_url)
-        self.mount(f"/{self._connect_prefix}", _Connect(self), name="connect")
+        self.mount(f"/{self._connect_prefix}", _Connect(self, self._connect_prefix), name="connect")
         allowed = self.configuration.backend_cors_origins
         self._cors_origins = allowed if backend_cors_origins is None else backend_cors_origins
         for item in routers:
@@ -165,8 +169,20 @@ class Bali(FastAPI):
         self._refuse_when_running(f"register({getattr(resource, '__name__', resource)})")
         spec = self._collector.collect(resource, with_http=with_http, with_rpc=with_rpc)
         if with_http:
-            depth = self.configuration.max_json_depth
-            self.include_router(resource_router(spec, lambda: self.pipeline, max_json_depth=depth))
+            self._route(spec)
+        found = is_long_running(spec.actions)
+        if found is not None and self._operations is None:
+            self._register_operations(found)
+
+    def _register_operations(self, first: ActionSpec) -> None:
+        """Offer the operations of long-running actions to those who start them."""
+        self._operations = AppOperations(first)
+        self._route(self._collector.collect(self._operations.resource, adapt=served_operations))
+        self.mount(f"/{SERVICE}", _Connect(self, SERVICE), name="connect")
+
+    def _route(self, spec: ResourceSpec) -> None:
+        depth = self.configuration.max_json_depth
+        self.include_router(resource_router(spec, lambda: self.pipeline, max_json_depth=depth))
 
     def add_servicer(self, servicer: Any, add_to_server: AddToServer | None = None) -> None:
         """Mount a hand-written gRPC servicer, sync or async, on the same server and port.
@@ -226,13 +242,17 @@ class Bali(FastAPI):
             found[id(database)] = database
         if not found or default_database.is_used:
             found[id(default_database)] = default_database
-        return tuple(found.values())
+        databases = tuple(found.values())
+        if self._operations is not None:
+            self._operations.declare_table(databases)
+        return databases
 
     @property
     def pipeline(self) -> Pipeline:
         """The way of every call; made when it is first needed, after which nothing registers."""
         if self._pipeline is None:
             limits = self.configuration
+            self._open_desk()
             self._pipeline = Pipeline(
                 units=[database.unit for database in self.databases],
                 authenticator=self.authenticator,
@@ -241,10 +261,32 @@ class Bali(FastAPI):
                 ),
                 stream_admission=Admission(max_in_flight=limits.max_streams, max_waiting=0),
                 max_depth=limits.max_json_depth,
+                operations=self._desk,
             )
             for action in self._actions():
                 self._pipeline.prepare(action)
         return self._pipeline
+
+    def _open_desk(self) -> None:
+        first = is_long_running(self._actions())
+        if first is None:
+            return
+        if self._operations is None:
+            raise ConfigurationError(
+                f"{first.place}: lro=True needs its resource to be registered, since the app then "
+                "offers the operations too; write app.register(...) besides as_router()"
+            )
+        databases = self.databases
+        self._desk = self._operations.open_desk(
+            databases,
+            self._actions(),
+            service=self._connect_prefix,
+            settings=self.configuration,
+            has_database=databases[0] is not default_database
+            or has_models(default_database)
+            or default_database.is_connected
+            or self.configuration.database_url is not None,
+        )
 
     @property
     def services(self) -> Services:
@@ -264,6 +306,7 @@ class Bali(FastAPI):
                 servicers=self._servicers,
                 readiness=self.readiness,
                 peers=self.peers,
+                desk=self._desk,
             )
         return self._services
 
@@ -415,12 +458,14 @@ class Bali(FastAPI):
         databases = self.databases
         await prepare_databases(self)
         try:
-            async with housekeeping(databases):
-                if self._user_lifespan is None:
-                    yield None
-                else:
-                    async with self._user_lifespan(self) as state:
-                        yield state
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(housekeeping(databases))
+                state = None
+                if self._user_lifespan is not None:
+                    state = await stack.enter_async_context(self._user_lifespan(self))
+                if self._operations is not None:
+                    await stack.enter_async_context(self._operations.performing(self))
+                yield state
         finally:
             await close_async_channels()
             for database in databases:
@@ -449,14 +494,16 @@ def _check_arguments(title: Any, resources: Any, authenticator: Any) -> None:
 class _Connect:
     """Answers Connect and gRPC-Web; asks the app for its services when the first call comes."""
 
-    def __init__(self, app: Bali) -> None:
+    def __init__(self, app: Bali, service: str) -> None:
         self._app = app
+        self._service = service
         self._connect: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._connect is None:
             limit = self._app.configuration.max_body_bytes
-            self._connect = self._app.services.connect_app(max_bytes=limit)
+            services = self._app.services
+            self._connect = services.connect_app(self._service, max_bytes=limit)
         if self._connect is None:
             raise UnknownRoute
         await self._connect(scope, receive, send)

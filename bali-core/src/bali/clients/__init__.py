@@ -8,7 +8,8 @@ from bali.clients.channels import close_async_channels, close_channels
 from bali.clients.client import Client
 from bali.clients.codec import codec_of
 from bali.clients.fakes import AsyncFakeClient, FakeClient, RecordedCall
-from bali.clients.method import CallOptions, Method
+from bali.clients.method import CallOptions, Method, OperationShape
+from bali.clients.operations import AsyncOperation, Operation
 from bali.clients.options import Cache, ClientOptions, Tls
 from bali.clients.paging import each_item, each_item_async
 from bali.clients.schema import UNSET, OpenEnum, Schema, check_one_of
@@ -17,6 +18,7 @@ __all__ = [
     "UNSET",
     "AsyncClient",
     "AsyncFakeClient",
+    "AsyncOperation",
     "Cache",
     "CallOptions",
     "Client",
@@ -24,6 +26,8 @@ __all__ = [
     "FakeClient",
     "Method",
     "OpenEnum",
+    "Operation",
+    "OperationShape",
     "RecordedCall",
     "Schema",
     "Tls",

@@ -13,6 +13,7 @@ import grpc
 from bali.clients.base import ClientBase, multicallable
 from bali.clients.channels import is_open, lease_async, release_async
 from bali.clients.method import CallOptions, Method
+from bali.clients.operations import AsyncOperation
 from bali.clients.outgoing import Outgoing, error_of, without_cache_errors
 
 __all__ = ["AsyncClient"]
@@ -66,6 +67,12 @@ class AsyncClient(ClientBase):
             elif (known := outgoing.cached(await _settled(cache.get(key)))) is not None:
                 return known
         return await self._ask(outgoing, message, keep=(cache, key))
+
+    async def _operation(
+        self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
+    ) -> AsyncOperation[Any, Any]:
+        message = await self._unary(method, request, given, call)
+        return AsyncOperation(self, method, message, call)
 
     async def _ask(self, outgoing: Outgoing, message: Any, keep: Any = None) -> Any:
         method = outgoing.method

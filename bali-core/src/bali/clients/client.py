@@ -12,6 +12,7 @@ import grpc
 from bali.clients.base import ClientBase, multicallable
 from bali.clients.channels import is_open, lease_sync, release_sync
 from bali.clients.method import CallOptions, Method
+from bali.clients.operations import Operation
 from bali.clients.outgoing import Outgoing, error_of, without_cache_errors
 
 __all__ = ["Client"]
@@ -66,6 +67,11 @@ class Client(ClientBase):
             elif (known := outgoing.cached(cache.get(key))) is not None:
                 return known
         return self._ask(outgoing, message, keep=(cache, key))
+
+    def _operation(
+        self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
+    ) -> Operation[Any, Any]:
+        return Operation(self, method, self._unary(method, request, given, call), call)
 
     def _ask(self, outgoing: Outgoing, message: Any, keep: Any = None) -> Any:
         method = outgoing.method

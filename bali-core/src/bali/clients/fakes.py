@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from bali.clients.codec import codec_of
 from bali.clients.metadata import checked_metadata
 from bali.clients.method import CallOptions, Method, check_call
+from bali.clients.operations import done_operation
 from bali.clients.options import ClientOptions
 from bali.clients.schema import Schema
 from bali.errors import BaliError, ConfigurationError
@@ -96,9 +97,21 @@ class _Fake:
             raise ConfigurationError(
                 f"{method.name} is not async here; give respond() a plain function"
             )
+        if method.operation is not None:
+            return self._checked_operation(method, answer)
         shape = method.response
         if shape is None:
             return None
+        return self._fitting(method, shape, answer)
+
+    def _checked_operation(self, method: Method, answer: Any) -> Any:
+        """Return an operation that is done, with what a test gave as its result."""
+        shape = method.operation.result if method.operation is not None else None
+        if isinstance(answer, method.response_type):
+            return answer
+        return done_operation(None if shape is None else self._fitting(method, shape, answer))
+
+    def _fitting(self, method: Method, shape: Any, answer: Any) -> Any:
         if isinstance(answer, Mapping) and issubclass(shape, Schema):
             answer = shape.model_validate(dict(answer))
         if not isinstance(answer, shape):
@@ -107,7 +120,8 @@ class _Fake:
                 f"{answer if isinstance(answer, type) else type(answer).__name__}"
             )
         if isinstance(answer, Schema):
-            return method.decode(codec_of(type(answer)).to_message(answer))
+            codec = codec_of(type(answer))
+            return codec.to_schema(codec.to_message(answer))
         return answer
 
     def _canned(self, method: Method, answer: Any, call: CallOptions) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypedDict
 
+from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from bali.clients.codec import codec_of
 from bali.clients.schema import UNSET, Schema
 from bali.errors import FieldError, ValidationFailed
 
-__all__ = ["CallOptions", "Method", "check_call"]
+__all__ = ["CallOptions", "Method", "OperationShape", "check_call"]
 
 #: A schema, a message that is its own form (`google.protobuf.StringValue`), or None for an `Empty`.
 Shape = type[Schema] | type[Message] | None
@@ -40,10 +41,19 @@ _CALL_OPTIONS: frozenset[str] = CallOptions.__optional_keys__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OperationShape:
+    """What the operations of a long-running method end with, and what they tell meanwhile."""
+
+    result: Shape
+    metadata: Shape = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Method:
     """A method: its path (`/user.UserService/GetUser`) and its two shapes.
 
     `is_idempotent`: it may be tried again when nobody knows whether it was carried out.
+    `operation`: it is long-running, and answers with a `google.longrunning.Operation`.
     """
 
     name: str
@@ -53,6 +63,7 @@ class Method:
     is_client_streaming: bool = False
     is_server_streaming: bool = False
     is_idempotent: bool = False
+    operation: OperationShape | None = None
 
     def encode(self, request: Any, given: Mapping[str, Any]) -> Message:
         """Return the message of a call: of a schema, a mapping, or keyword arguments.
@@ -85,6 +96,8 @@ class Method:
 
     def decode(self, message: Message) -> Any:
         """Return the answer that a message holds; None for an `Empty`."""
+        if self.operation is not None:
+            return message
         shape = self.response
         if shape is None:
             return None
@@ -92,6 +105,8 @@ class Method:
 
     def empty_answer(self) -> Any:
         """Return an answer in which nothing is set."""
+        if self.operation is not None:
+            return operations_pb2.Operation()
         return None if self.response is None else self.response()
 
     @property
@@ -102,6 +117,8 @@ class Method:
     @property
     def response_type(self) -> type[Message]:
         """The class of response messages."""
+        if self.operation is not None:
+            return operations_pb2.Operation  # type: ignore[no-any-return]  # it ships no types
         return _message_type(self.response)
 
     def _as_it_is(self, shape: type[Message], request: Any) -> Message:

@@ -83,6 +83,11 @@ class Database:
         return bool(self.metadata.tables) or self._address is not None
 
     @property
+    def is_connected(self) -> bool:
+        """Whether it was given an address."""
+        return self._address is not None
+
+    @property
     def url(self) -> URL:
         """The address, with the driver that is used."""
         if self._url is None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from google.api import annotations_pb2, field_behavior_pb2
+from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf import (
     descriptor_pb2,
     duration_pb2,
@@ -111,6 +112,7 @@ def dependencies() -> Iterable[FileDescriptor]:
     """Return the compiled files that a built file may import."""
     files = [kind.DESCRIPTOR.file for kind in _KINDS]
     files += [annotations_pb2.DESCRIPTOR, field_behavior_pb2.DESCRIPTOR]
+    files.append(operations_pb2.Operation.DESCRIPTOR.file)
     return {file.name: file for file in files}.values()
 
 
@@ -158,20 +160,34 @@ class _FileBuilder:
                 "digits and underscores"
             )
         request = self._message(method.request)
-        if method.response is None:
+        metadata: str | None = None
+        if method.metadata is not None:
+            metadata = self._message(method.metadata)
+        if method.response is not None:
+            response = self._message(method.response)
+        elif metadata is None:
             response = self._well_known(empty_pb2.Empty)
         else:
-            response = self._message(method.response)
+            response = f".{empty_pb2.Empty.DESCRIPTOR.full_name}"  # named as text, not imported
+        output = response if metadata is None else self._well_known(operations_pb2.Operation)
         descriptor = descriptor_pb2.MethodDescriptorProto(
             name=method.name,
             input_type=request,
-            output_type=response,
+            output_type=output,
             server_streaming=method.is_server_streaming or None,
         )
         if method.http:
             self._dependencies.add(annotations_pb2.DESCRIPTOR.name)
             _annotate(descriptor.options, method.http)
+        if metadata is not None:
+            info = descriptor.options.Extensions[operations_pb2.operation_info]
+            info.response_type = self._short(response)
+            info.metadata_type = self._short(metadata)
         return descriptor
+
+    def _short(self, full_name: str) -> str:
+        """Return a type as `operation_info` names it: without the package of this file."""
+        return full_name.removeprefix(package_prefix(self.shape.package)).removeprefix(".")
 
     # -- messages ------------------------------------------------------------------------------
 

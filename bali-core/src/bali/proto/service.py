@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, ServiceDescriptor
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
@@ -14,6 +15,7 @@ from bali.errors import ConfigurationError
 from bali.proto.codec import Codec
 from bali.proto.descriptors import add_to_pool, build_file, dependencies
 from bali.proto.messages import bind_request, bind_response, counts_total
+from bali.proto.operations import bind_operation, fill_operation
 from bali.proto.shapes import BoundMethod, BoundService, Method, ServiceShape
 from bali.schemas import Record
 
@@ -79,6 +81,8 @@ def _bound_method(method: Method, service: ServiceDescriptor) -> BoundMethod:
             f"{wanted}, as the action does"
         )
     request = bind_request(method.request, found.input_type)
+    if method.metadata is not None:
+        return _long_running(method, found, request)
     response = bind_response(method.response, found.output_type)
     return BoundMethod(
         name=method.name,
@@ -90,6 +94,29 @@ def _bound_method(method: Method, service: ServiceDescriptor) -> BoundMethod:
         encode=response.to_message,
         encode_request=request.to_message,
         decode_response=response.to_values,
+    )
+
+
+def _long_running(method: Method, found: MethodDescriptor, request: Codec) -> BoundMethod:
+    operation = bind_operation(method.response, method.metadata, found)
+    output = message_factory.GetMessageClass(found.output_type)
+
+    def encode(value: Any) -> Message:
+        message = output()
+        fill_operation(message, value, operation.metadata)
+        return message
+
+    return BoundMethod(
+        name=method.name,
+        path=f"/{found.containing_service.full_name}/{method.name}",
+        input_type=request.message_type,
+        output_type=output,
+        is_server_streaming=False,
+        decode=request.to_values,
+        encode=encode,
+        encode_request=request.to_message,
+        decode_response=operation.values,
+        operation=operation,
     )
 
 

@@ -10,6 +10,7 @@ from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
+from bali.proto.operations import BoundOperation
 from bali.schemas import Record
 
 __all__ = ["BoundMethod", "BoundService", "HttpRule", "Method", "ServiceShape"]
@@ -30,11 +31,16 @@ class HttpRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """One method: its request and response as trees; an absent response is an empty message."""
+    """One method: its request and response as trees; an absent response is an empty message.
+
+    `metadata` makes it a long-running method: it returns an operation with this metadata, whose
+    own response is `response`.
+    """
 
     name: str
     request: Record
     response: Record | None
+    metadata: Record | None = None
     is_server_streaming: bool = False
     description: str = ""
     http: tuple[HttpRule, ...] = ()
@@ -61,7 +67,8 @@ class BoundMethod:
     for a value that the message cannot hold.
 
     `encode_request` and `decode_response` are the caller's side: from a mapping by wire name, or an
-    object, to a request; from a response to Python values, with None for what is null.
+    object, to a request; from a response to Python values, with None for what is null. `operation`
+    has the messages of a long-running method.
     """
 
     name: str
@@ -73,6 +80,7 @@ class BoundMethod:
     encode: Callable[[Any], Message]
     encode_request: Callable[[Mapping[str, Any] | Any], Message]
     decode_response: Callable[[Message], dict[str, Any]]
+    operation: BoundOperation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

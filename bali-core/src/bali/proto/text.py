@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from google.api import annotations_pb2, field_behavior_pb2
+from google.longrunning import operations_proto_pb2 as operations_pb2
 from google.protobuf import descriptor_pb2
 
 from bali.proto.shapes import BoundService
@@ -39,7 +40,7 @@ class _Writer:
         records = [
             record
             for method in self._shape.methods
-            for root in (method.request, method.response)
+            for root in (method.request, method.response, method.metadata)
             if root is not None
             for record in records_of(root)
         ]
@@ -179,6 +180,12 @@ def _options(options: descriptor_pb2.MethodOptions) -> Iterator[str]:
     if options.HasField("idempotency_level"):
         level = descriptor_pb2.MethodOptions.IdempotencyLevel.Name(options.idempotency_level)
         yield f"option idempotency_level = {level};"
+    if options.HasExtension(operations_pb2.operation_info):
+        info = options.Extensions[operations_pb2.operation_info]
+        yield "option (google.longrunning.operation_info) = {"
+        yield f'  response_type: "{info.response_type}"'
+        yield f'  metadata_type: "{info.metadata_type}"'
+        yield "};"
     if not options.HasExtension(annotations_pb2.http):
         return
     rule = options.Extensions[annotations_pb2.http]
@@ -228,6 +235,13 @@ def _comment(text: str, indent: str) -> Iterator[str]:
         yield f"{indent}// {line}".rstrip()
 
 
+def _operation_types(method: descriptor_pb2.MethodDescriptorProto, prefix: str) -> Iterator[str]:
+    """Give the full names of the own types that a long-running method's operations have."""
+    if method.options.HasExtension(operations_pb2.operation_info):
+        info = method.options.Extensions[operations_pb2.operation_info]
+        yield from (f"{prefix}{name}" for name in (info.response_type, info.metadata_type))
+
+
 def _used_types(file: descriptor_pb2.FileDescriptorProto) -> set[str]:
     """Return the full names of the types that the methods of a file use, directly or not."""
     prefix = package_prefix(file.package)
@@ -236,7 +250,7 @@ def _used_types(file: descriptor_pb2.FileDescriptorProto) -> set[str]:
         name
         for service in file.service
         for method in service.method
-        for name in (method.input_type, method.output_type)
+        for name in (method.input_type, method.output_type, *_operation_types(method, prefix))
     ]
     seen: set[str] = set()
     while waiting:

@@ -8,12 +8,21 @@ from bali.resources.context import (
     Authenticator,
     Call,
     Context,
+    LongRunning,
     PeerCertificate,
     Principal,
     current_context,
     new_request_id,
 )
 from bali.resources.declarative import API
+from bali.resources.longrunning import (
+    Operation,
+    OperationError,
+    OperationMetadata,
+    Operations,
+    OperationState,
+    OperationWire,
+)
 from bali.resources.permissions import (
     AllowAny,
     BasePermission,
@@ -47,7 +56,14 @@ __all__ = [
     "ListQuery",
     "ListRequest",
     "Listing",
+    "LongRunning",
     "ModelResource",
+    "Operation",
+    "OperationError",
+    "OperationMetadata",
+    "OperationState",
+    "OperationWire",
+    "Operations",
     "Page",
     "PeerCertificate",
     "Permission",

@@ -36,6 +36,7 @@ class ActionOptions:
     permission_classes: Sequence[PermissionLike] | None = None
     path: str | None = None
     tags: tuple[str, ...] = ()
+    lro: bool = False
 
 
 @overload
@@ -53,6 +54,7 @@ def action(
     permission_classes: Sequence[PermissionLike] | None = None,
     path: str | None = None,
     tags: Sequence[str] = (),
+    lro: bool = False,
 ) -> Callable[[F], F]: ...
 
 
@@ -68,6 +70,7 @@ def action(
     permission_classes: Sequence[PermissionLike] | None = None,
     path: str | None = None,
     tags: Sequence[str] = (),
+    lro: bool = False,
 ) -> Any:
     """Offer a method of a resource as an operation on both protocols.
 
@@ -77,6 +80,8 @@ def action(
     `rpc_name`: the gRPC method's name instead of the derived one. `http_only`, `rpc_only`: leave
     the other protocol out. `permission_classes`: instead of the resource's. `path`: the last part
     of the HTTP path instead of the method's name. `tags`: for the API documentation.
+    `lro`: the call is answered at once with an operation (AIP-151), which a worker performs; the
+    response of the operation is what the method returns.
 
     The method may be `def` (runs in a worker thread), `async def`, or a generator of either kind,
     which is a stream: server-sent events or NDJSON over HTTP, server streaming over gRPC. Its
@@ -93,6 +98,7 @@ def action(
         permission_classes=permission_classes,
         path=path,
         tags=tuple(tags),
+        lro=lro,
     )
 
     def annotate(target: F) -> F:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
 
@@ -44,9 +44,16 @@ class Collector:
         self.resources: list[ResourceSpec] = []
 
     def collect(
-        self, resource: type[Resource], *, with_http: bool = True, with_rpc: bool = True
+        self,
+        resource: type[Resource],
+        *,
+        with_http: bool = True,
+        with_rpc: bool = True,
+        adapt: Callable[[ResourceSpec], ResourceSpec] | None = None,
     ) -> ResourceSpec:
         """Return the specs of one resource class, offered over HTTP, over RPC, or both.
+
+        `adapt` changes them before they are compared with those of the others.
 
         Raises `ConfigurationError` for whatever cannot be served on both protocols as written, and
         for a name, path or method that another collected resource has already.
@@ -60,6 +67,8 @@ class Collector:
             with_http=with_http,
             with_rpc=with_rpc,
         )
+        if adapt is not None:
+            spec = adapt(spec)
         _refuse_clashes([*self.resources, spec])
         self.resources.append(spec)
         return spec
@@ -251,7 +260,12 @@ def _refuse_clashes(resources: Sequence[ResourceSpec]) -> None:
     _refuse_twice("HTTP path", ((item.path, item.place) for item in resources))
     actions = [action for item in resources for action in item.actions]
     _refuse_twice(
-        "gRPC method", ((action.rpc_name, action.place) for action in actions if action.rpc_name)
+        "gRPC method",
+        (
+            (action.rpc_name, action.place)
+            for action in actions
+            if action.rpc_name and action.rpc_service is None
+        ),
     )
     _refuse_twice(
         "HTTP route",

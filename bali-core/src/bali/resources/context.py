@@ -17,6 +17,7 @@ __all__ = [
     "Authenticator",
     "Call",
     "Context",
+    "LongRunning",
     "PeerCertificate",
     "Principal",
     "ProtocolName",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 Token: TypeAlias = contextvars.Token[Circumstances | None]
+#: All of it, in percent.
+_WHOLE_PERCENT = 100
 ProtocolName: TypeAlias = Literal["local", "rest", "grpc", "connect", "grpc-web"]
 
 
@@ -50,6 +53,23 @@ class PeerCertificate:
     names: tuple[str, ...] = ()
 
 
+class LongRunning(Protocol):
+    """The operation that an action performs."""
+
+    @property
+    def name(self) -> str:
+        """Identifies it, as in "operations/3f..."."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """How often it was begun, this time included."""
+        ...
+
+    def report(self, percent: int, text: str) -> None:
+        """Take note of the progress. Raises `Cancelled` when the operation is to end."""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Context:
     """The circumstances of one call; an action sees it as `self.context`.
@@ -59,7 +79,8 @@ class Context:
     `time.monotonic()`, None for never. `peer`: the client's address as `host:port`, "" when
     unknown. `peer_certificate`: whom the client's certificate names, None without one.
     `read_mask`: the paths of the fields that the caller wants to see, none for all (AIP-157).
-    `response_metadata`: headers (gRPC: initial metadata) to send with the answer.
+    `response_metadata`: headers (gRPC: initial metadata) to send with the answer. `long_running`:
+    the operation that the action performs, None for a call that is answered directly.
 
     What a caller of a standard action may ask for besides: `validate_only`, that nothing be kept of
     what it does (AIP-163); `show_deleted`, that soft-deleted items count (AIP-164);
@@ -77,6 +98,7 @@ class Context:
     peer: str = ""
     peer_certificate: PeerCertificate | None = None
     response_metadata: dict[str, str] = field(default_factory=dict)
+    long_running: LongRunning | None = None
     validate_only: bool = False
     show_deleted: bool = False
     expected_etag: str = ""
@@ -94,6 +116,28 @@ class Context:
         """Return a context whose caller waits for `seconds` from now, None for ever."""
         deadline = None if seconds is None else time.monotonic() + seconds
         return cls(deadline_monotonic=deadline, **values)
+
+    @property
+    def attempt(self) -> int:
+        """How often this work was begun: above 1 when a worker was lost that had begun it."""
+        return 1 if self.long_running is None else self.long_running.attempt
+
+    @property
+    def operation_name(self) -> str:
+        """The long-running operation, the same in each attempt; "" for a direct call."""
+        return "" if self.long_running is None else self.long_running.name
+
+    def report_progress(self, percent: float, text: str = "") -> None:
+        """Tell those who look at the operation how far it is: from 0 to 100, and in words.
+
+        It never waits, so it may be called often, and from code that blocks. In a direct call it
+        does nothing. Raises `ValueError` for a percentage out of range, and `Cancelled` when the
+        operation is to end: then code that blocks unwinds here.
+        """
+        if not 0 <= percent <= _WHOLE_PERCENT:
+            raise ValueError(f"progress is between 0 and 100 percent, found {percent!r}")
+        if self.long_running is not None:
+            self.long_running.report(int(percent), text)
 
     @property
     def traceparent(self) -> str:

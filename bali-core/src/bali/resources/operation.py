@@ -17,6 +17,7 @@ from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, place_of
 from bali.resources.etags import Etags
 from bali.resources.filterable import filterable_fields, refuse_input_only
+from bali.resources.longrunning import long_running
 from bali.resources.messages import is_model, list_request, page_response, response, without_none
 from bali.resources.naming import camel, kebab
 from bali.resources.owner import Owner
@@ -93,7 +94,7 @@ class _ActionReader:
             permission_classes = self.owner.resource.permission_classes
             declared_at = self.owner.place
         doc = inspect.getdoc(self.function) or ""
-        return ActionSpec(
+        spec = ActionSpec(
             name=self.name,
             operation=f"{self.owner.plural}.{self.name}",
             kind=self.kind,
@@ -123,6 +124,11 @@ class _ActionReader:
             summary=doc.partition("\n")[0],
             description=doc,
             tags=self.options.tags or (self.owner.plural,),
+        )
+        return (
+            long_running(spec, self.owner.describer, self.message_stem)
+            if self.options.lro
+            else spec
         )
 
     def _etags(self) -> Etags | None:

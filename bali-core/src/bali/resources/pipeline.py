@@ -17,12 +17,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from bali.concurrency import cancelled_once, in_context, run_in_thread
-from bali.errors import BaliError, DeadlineExceeded, Internal
+from bali.errors import BaliError, ConfigurationError, DeadlineExceeded, Internal
 from bali.resources.access import access_line
 from bali.resources.admission import Admission
 from bali.resources.batches import validator_of
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
 from bali.resources.guards import Guard
+from bali.resources.longrunning import Conclude, Operation, Operations
 from bali.resources.permissions import authorize
 from bali.resources.read_masks import take_read_mask
 from bali.resources.reading import Read, read_of
@@ -47,7 +48,7 @@ class Pipeline:
     """Runs calls. One per app; safe for any number of calls at once on one event loop.
 
     `units` open the units of work of the app's databases; `authenticator` finds the principal,
-    nobody when it is None.
+    nobody when it is None. `operations` takes long-running calls.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class Pipeline:
         admission: Admission | None = None,
         stream_admission: Admission | None = None,
         max_depth: int = MAX_DEPTH,
+        operations: Operations | None = None,
     ) -> None:
+        self.operations = operations
         self.max_depth = max_depth
         self.units = tuple(units)
         self.authenticator = authenticator
@@ -85,12 +88,13 @@ class Pipeline:
         token = enter_context(context)
         timeout: asyncio.Timeout | None = None
         try:
-            entered = await self.admission.enter(context)
+            admission = self.stream_admission if call.spec.is_waiting else self.admission
+            entered = await admission.enter(context)
             try:
                 async with asyncio.timeout(context.time_remaining_seconds) as timeout:
                     return await cancelled_once(_staying(self._answer(call)))
             finally:
-                self.admission.leave(entered)
+                admission.leave(entered)
         except BaliError:
             raise
         except (Exception, SystemExit, asyncio.CancelledError) as error:
@@ -107,7 +111,7 @@ class Pipeline:
         if prepared.read is not None:
             result = await prepared.read(keywords, context)
         if result is None:
-            result = await self._act(spec, context, prepared, keywords)
+            result = await self._act(call, prepared, keywords)
         if (
             spec.etags is not None
             and isinstance(result, spec.etags.schema)
@@ -118,18 +122,18 @@ class Pipeline:
         return masks.part(result, context.read_mask) if masks and context.read_mask else result
 
     async def _act(
-        self, spec: ActionSpec, context: Context, prepared: _Prepared, keywords: Mapping[str, Any]
+        self, call: Call, prepared: _Prepared, keywords: Mapping[str, Any]
     ) -> BaseModel | None:
-        """Do what an action does, in a unit of work."""
+        """Do what an action does, in a unit of work; a long-running one is only stored."""
+        spec, context = call.spec, call.context
 
         async def perform() -> BaseModel | None:
             resource = spec.resource(None, context)
             if prepared.guard is not None:
                 await prepared.guard.check(resource, context, keywords)
-            value = await _invoke(spec, resource, keywords)
-            if hasattr(type(value), "read_page"):
-                value = await _read(spec, value, keywords)
-            return result_of(spec, value)
+            if spec.work is not None:
+                return await self._stored(call)
+            return await _result(spec, resource, keywords)
 
         try:
             async with _open(self.units):
@@ -140,6 +144,45 @@ class Pipeline:
                 return await perform()
         except _NothingKept as tried:
             return tried.result
+        finally:
+            if spec.work is not None and self.operations is not None:
+                self.operations.started()
+
+    async def _stored(self, call: Call) -> Operation:
+        if self.operations is None:
+            raise ConfigurationError(
+                f"{call.spec.place}: lro=True needs an app that stores operations; register the "
+                "resource in a Bali"
+            )
+        return await self.operations.start(call)
+
+    async def perform(self, call: Call, conclude: Conclude) -> None:
+        """Do the work of a long-running operation whose call was admitted before.
+
+        `call.spec` is the `work` of its action. `conclude` gets the result inside the unit of work:
+        what it stores there is stored with all that the action did, or not at all. Raises what
+        `run` raises; `asyncio.CancelledError` when this task was cancelled.
+        """
+        context = call.context
+        with access_line(call):
+            token = enter_context(context)
+            try:
+                await cancelled_once(_staying(self._perform(call, conclude)))
+            except BaliError:
+                raise
+            except (Exception, SystemExit, asyncio.CancelledError) as error:
+                if _is_leaving(error):
+                    raise
+                raise _outward(error, context, None) from error
+            finally:
+                leave_context(token)
+
+    async def _perform(self, call: Call, conclude: Conclude) -> None:
+        spec = call.spec
+        prepared = self._prepared.get(spec) or self.prepare(spec)
+        _, keywords = prepared.validator.read(call.arguments)
+        async with _open(self.units):
+            await conclude(await _result(spec, spec.resource(None, call.context), keywords))
 
     async def stream(self, call: Call) -> AsyncGenerator[BaseModel, None]:
         """Answer a streaming call: objects of `spec.response_model`, one by one.
@@ -248,6 +291,13 @@ async def _together(units: Sequence[UnitFactory]) -> AsyncIterator[None]:
         for unit in reversed(units):
             await stack.enter_async_context(unit())
         yield
+
+
+async def _result(spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]) -> BaseModel | None:
+    value = await _invoke(spec, resource, keywords)
+    if hasattr(type(value), "read_page"):
+        value = await _read(spec, value, keywords)
+    return result_of(spec, value)
 
 
 async def _invoke(spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]) -> Any:

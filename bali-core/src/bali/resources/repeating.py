@@ -42,9 +42,6 @@ class Repeater:
         key = _digest(secret, [self._spec.operation, caller, context.repeat_key])
         sent = to_jsonable_python(_plain(keywords), bytes_mode="base64", fallback=str)
         fingerprint = _digest(secret, sent)
-        fingerprint = _digest(
-            secret, to_jsonable_python(_plain(keywords), bytes_mode="base64", fallback=str)
-        )
         known = await self._repeats.claim(key, fingerprint)
         if known is not None:
             return self._decoded(known)

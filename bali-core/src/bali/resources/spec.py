@@ -79,6 +79,11 @@ class ActionSpec:
     the pipeline reads instead of the action (see `reserved`). `etags` makes the etag of an answer
     that is an item, None for other answers. `single` is what a batch does many of, None for what is
     no batch.
+
+    `work`: of a long-running action, the same action as it is when a worker performs it, whose
+    response is that of the operation; None for every other. `rpc_service` is the full name of the
+    gRPC service that offers the action, None for the app's own. `is_waiting`: it does nothing but
+    wait, so it takes no room from calls that work.
     """
 
     name: str
@@ -111,6 +116,9 @@ class ActionSpec:
     summary: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
+    work: ActionSpec | None = None
+    rpc_service: str | None = None
+    is_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,14 +11,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
-from bali.errors import BaliError, Cancelled, Internal
-from bali.resources import ActionSpec, Call, Context, HttpBinding, Kind, Pipeline
+from bali.errors import BaliError, Cancelled, Internal, problem_members
+from bali.resources import ActionSpec, Call, Context, HttpBinding, Kind, Operation, Pipeline
 from bali.rest.answers import JSON_TYPE, WireResponse
 from bali.rest.arguments import ArgumentReader
 from bali.rest.disconnect import DisconnectGuard
 from bali.rest.headers import PeerOf, RawHeaders, new_context, request_id_of, response_headers
 from bali.rest.preconditions import add_preconditions, is_known
-from bali.rest.problems import dumps, is_left_to_user, log_unexpected, problem, problem_content
+from bali.rest.problems import dumps, is_left_to_user, log_unexpected, problem
 from bali.rest.streams import StreamResponse, format_of
 from bali.schemas.payload import encoder_for
 
@@ -112,6 +112,9 @@ class ActionEndpoint:
             headers.append((b"content-type", JSON_TYPE))
         if self._key_name is not None and not context.validate_only:
             headers.append((b"location", self._location(scope, result)))
+        elif isinstance(result, Operation) and self.spec.work is not None:
+            place = f"{scope.get('root_path', '')}/{result.name}"
+            headers.append((b"location", quote(place).encode("ascii")))
         headers += _metadata_headers(context)
         if context.etag:
             headers.append((b"etag", context.etag.encode("latin-1", "replace")))
@@ -136,7 +139,7 @@ class ActionEndpoint:
             else:
                 outward = self._outward(scope, error, request_id)
             response = problem(outward, request_id, headers=_metadata_headers(context))
-            return dumps(problem_content(outward, request_id)), response
+            return dumps(problem_members(outward, request_id)), response
 
         def headers() -> RawHeaders:
             own = (b"x-request-id", request_id.encode("ascii"))

@@ -210,7 +210,7 @@ def _add_shared(document: dict[str, Any]) -> None:
             "schema": {"type": "integer", "minimum": 1},
         },
         "Location": {
-            "description": "The address of the new item.",
+            "description": "The address of the new item, or of the operation.",
             "schema": {"type": "string", "format": "uri-reference"},
         },
         "ETag": {

@@ -209,7 +209,7 @@ class Operation:
         spec = self.spec
         headers: dict[str, Any] = {REQUEST_ID_HEADER: {"$ref": "#/components/headers/XRequestId"}}
         response: dict[str, Any] = {"description": _outcome(spec), "headers": headers}
-        if spec.kind is Kind.CREATE:
+        if spec.kind is Kind.CREATE or spec.work is not None:
             headers["Location"] = {"$ref": "#/components/headers/Location"}
         if spec.etags is not None and spec.response_model is spec.etags.schema:
             headers["ETag"] = {"$ref": "#/components/headers/ETag"}
@@ -276,6 +276,8 @@ class Operation:
 def _outcome(spec: ActionSpec) -> str:
     if spec.is_streaming:
         return "The items, one by one"
+    if spec.work is not None:
+        return "The operation, which goes on"
     known = {
         Kind.LIST: "One page of items",
         Kind.GET: "The item",

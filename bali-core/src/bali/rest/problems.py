@@ -27,12 +27,13 @@ from bali.errors import (
     UnsupportedMedia,
     ValidationFailed,
     error_class,
+    problem_members,
 )
 from bali.rest.answers import WireResponse
 from bali.rest.headers import RawHeaders, request_id_of, retry_after
 from bali.rest.table import allowed_methods
 
-__all__ = ["PROBLEM_TYPE", "install_errors", "problem", "problem_content"]
+__all__ = ["PROBLEM_TYPE", "install_errors", "problem"]
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -67,26 +68,7 @@ _BY_STATUS: Mapping[int, type[BaliError]] = {
 
 def problem(error: BaliError, request_id: str, *, headers: RawHeaders | None = None) -> Response:
     """Return the response that tells a caller of `error`; `headers` are sent along."""
-    return _response(problem_content(error, request_id), [*_headers_of(error), *(headers or ())])
-
-
-def problem_content(error: BaliError, request_id: str) -> dict[str, Any]:
-    """Return the members of the problem document of `error`."""
-    content: dict[str, Any] = {
-        "type": "about:blank",
-        "title": error.title,
-        "status": error.http_status,
-        "code": error.code.name,
-        "reason": error.reason,
-        "detail": error.detail,
-    }
-    if error.field_errors:
-        content["errors"] = [
-            {"field": item.field, "reason": item.reason, "description": item.description}
-            for item in error.field_errors
-        ]
-    content["request_id"] = request_id
-    return content
+    return _response(problem_members(error, request_id), [*_headers_of(error), *(headers or ())])
 
 
 def install_errors(app: FastAPI) -> None:
@@ -145,7 +127,7 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
             headers.append((b"allow", ", ".join(methods).encode("ascii")))
     given: Any = error.detail
     own = kind(None if given in (None, "", _phrase(status)) else str(given))
-    content = problem_content(own, request_id_of(scope))
+    content = problem_members(own, request_id_of(scope))
     if own.http_status != status:
         content.update(title=_phrase(status), status=status)
     if given and not isinstance(given, str):

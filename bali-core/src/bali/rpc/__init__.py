@@ -2,7 +2,7 @@
 
 from bali.rpc.health import HealthService
 from bali.rpc.reflection import add_reflection
-from bali.rpc.service import RpcService, shape_of
+from bali.rpc.service import RpcService, metadata_of, shape_of
 from bali.rpc.service_mixin import ServiceMixin
 from bali.rpc.servicers import (
     BoundaryInterceptor,
@@ -19,6 +19,7 @@ __all__ = [
     "ServiceMixin",
     "add_reflection",
     "interceptors_use",
+    "metadata_of",
     "mount_servicer",
     "shape_of",
 ]

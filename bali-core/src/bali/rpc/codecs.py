@@ -56,11 +56,14 @@ class JsonCodec(Codec[Message, Any]):
     """Protobuf's JSON, without spaces; reading takes either form of a field's name.
 
     `bodies` names the field of a message that errors are relative to; `max_depth` is how deep
-    objects and arrays may be nested.
+    objects and arrays may be nested; `pool` knows the messages in an `Any`.
     """
 
-    def __init__(self, *, bodies: Mapping[type[Any], str | None], max_depth: int) -> None:
+    def __init__(
+        self, *, bodies: Mapping[type[Any], str | None], max_depth: int, pool: Any = None
+    ) -> None:
         self._bodies = bodies
+        self._pool = pool
         self._max_depth = max_depth
 
     def name(self) -> str:
@@ -69,7 +72,7 @@ class JsonCodec(Codec[Message, Any]):
 
     def encode(self, message: Message) -> bytes:
         """Return a message as JSON."""
-        values = json_format.MessageToDict(message)
+        values = json_format.MessageToDict(message, descriptor_pool=self._pool)
         return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
 
     def decode(self, data: bytes | bytearray, message_class: type[Any]) -> Any:

@@ -16,6 +16,7 @@ from connectrpc.errors import ConnectError, ErrorDetail
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from connectrpc.request import RequestContext
 from connectrpc.server import ConnectASGIApplication, Endpoint
+from google.protobuf import descriptor_pool
 from protobuf.wkt import Any as AnyMessage
 from starlette.types import ASGIApp
 
@@ -33,6 +34,7 @@ from bali.rpc.calls import (
     response_headers,
 )
 from bali.rpc.codecs import BinaryCodec, JsonCodec
+from bali.rpc.reflection import Pools
 
 __all__ = ["ConnectService"]
 
@@ -61,7 +63,8 @@ class ConnectService:
             for method, spec in methods
         }
         bodies = {method.input_type: spec.body_field for method, spec in methods}
-        json = JsonCodec(bodies=bodies, max_depth=pipeline.max_depth)
+        pools = Pools([bound.pool, descriptor_pool.Default()])
+        json = JsonCodec(bodies=bodies, max_depth=pipeline.max_depth, pool=pools)
         self.app: ASGIApp = _Application(bound.full_name, endpoints, max_bytes, json)
 
 

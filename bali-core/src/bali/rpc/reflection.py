@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from bali.proto import BoundService
 
-__all__ = ["add_reflection"]
+__all__ = ["Pools", "add_reflection"]
 
 _V1 = "grpc.reflection.v1.ServerReflection"
 
@@ -37,7 +37,7 @@ def add_reflection(
         _V1,
     ]
     pools = [service.pool for service in bound]
-    servicer = ReflectionServicer(names, pool=_Pools([*pools, descriptor_pool.Default()]))
+    servicer = ReflectionServicer(names, pool=Pools([*pools, descriptor_pool.Default()]))
     add: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
     add(servicer, server)
     handler = grpc.stream_stream_rpc_method_handler(
@@ -50,7 +50,7 @@ def add_reflection(
     )
 
 
-class _Pools:
+class Pools:
     """Several descriptor pools as one: the first that knows a name answers."""
 
     def __init__(self, pools: Sequence[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -11,8 +12,8 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from bali.concurrency import background_loop, in_event_loop, run_blocking
-from bali.errors import Cancelled
-from bali.proto import bind_response, request_decoder
+from bali.errors import Cancelled, ConfigurationError
+from bali.proto import OPERATION, bind_request, bind_response, fill_operation, request_decoder
 from bali.resources import ActionSpec, Call, Collector, Context, Pipeline
 
 __all__ = ["PlainWait", "ResourceRuntime", "ServedCall", "Wait"]
@@ -52,11 +53,7 @@ class ResourceRuntime:
         """
         key = (spec, request, response)
         if key not in self._codecs:
-            fill = bind_response(spec.response, response).fill
-            self._codecs[key] = (
-                request_decoder(spec.request, spec.response, request, response),
-                fill,
-            )
+            self._codecs[key] = _codec(spec, request, response)
         return self._codecs[key]
 
     def pipeline(self, resource: type[Any]) -> Pipeline:
@@ -67,6 +64,20 @@ class ResourceRuntime:
             store = resource.find_store()
             self._pipelines[resource] = Pipeline(units=[store.unit] if store else [])
         return self._pipelines[resource]
+
+
+def _codec(spec: ActionSpec, request: Any, response: Any) -> tuple[Any, Any]:
+    if spec.work is None:
+        decode = request_decoder(spec.request, spec.response, request, response)
+        return decode, bind_response(spec.response, response).fill
+    if response.full_name != OPERATION:
+        raise ConfigurationError(
+            f"{spec.place}: lro=True answers with {OPERATION}; pass operations_pb2.Operation as "
+            "the response message"
+        )
+    # Which message its metadata would be is said in the .proto of the servicer, not here.
+    fill = functools.partial(fill_operation, metadata=None)
+    return bind_request(spec.request, request).to_values, fill
 
 
 class ServedCall:

@@ -25,8 +25,9 @@ from bali.rpc.calls import (
 )
 from bali.rpc.codecs import malformed_message
 from bali.rpc.connect import ConnectService
+from bali.schemas import Record
 
-__all__ = ["RpcService", "shape_of"]
+__all__ = ["RpcService", "metadata_of", "shape_of"]
 
 
 def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> ServiceShape:
@@ -39,7 +40,8 @@ def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> Se
             Method(
                 name=action.rpc_name,
                 request=action.request,
-                response=action.response,
+                response=action.work.response if action.work else action.response,
+                metadata=metadata_of(action),
                 is_server_streaming=action.is_streaming,
                 description=action.description,
                 http=tuple(
@@ -49,10 +51,22 @@ def shape_of(specs: Sequence[ResourceSpec], *, package: str, service: str) -> Se
             )
             for spec in specs
             for action in spec.actions
-            if action.rpc_name
+            if action.rpc_name and action.rpc_service is None
         ),
-        description="\n\n".join(spec.description for spec in specs if spec.description),
+        description="\n\n".join(
+            spec.description
+            for spec in specs
+            if spec.description and any(action.rpc_service is None for action in spec.actions)
+        ),
     )
+
+
+def metadata_of(action: ActionSpec) -> Record | None:
+    """Return the tree of what a long-running action's operations tell of themselves."""
+    if action.work is None or action.response is None:
+        return None
+    found = action.response.field("metadata")
+    return found.node if found is not None and isinstance(found.node, Record) else None
 
 
 class RpcService:
@@ -67,7 +81,10 @@ class RpcService:
         resolve_peer: PeerResolver = DirectPeer,
     ) -> None:
         actions = {
-            action.rpc_name: action for spec in specs for action in spec.actions if action.rpc_name
+            action.rpc_name: action
+            for spec in specs
+            for action in spec.actions
+            if action.rpc_name and action.rpc_service in (None, bound.full_name)
         }
         self.bound = bound
         self.pipeline = pipeline

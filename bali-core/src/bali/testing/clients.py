@@ -80,11 +80,10 @@ class ServiceClient(ABC):
         """Close the client's connections."""
 
     def _method(self, operation: str) -> BoundMethod:
-        bound = self.app.services.bound
-        if bound is None:
+        methods = self.app.services.methods
+        if not methods:
             raise LookupError(f"{operation}: the app has no gRPC service of its own")
-        name = self._actions[operation].rpc_name
-        return next(method for method in bound.methods if method.name == name)
+        return methods[self._actions[operation]]
 
     def _answer(
         self, operation: str, arguments: Mapping[str, Any] | None, message: Any
