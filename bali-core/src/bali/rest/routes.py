@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Container, Coroutine, Iterable, Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -45,7 +45,7 @@ class ActionRoute(APIRoute):
         self, path: str, endpoint: Callable[..., Any], *, action: ActionEndpoint, **options: Any
     ) -> None:
         self.action = action
-        self.reserved_keys: frozenset[str] = frozenset()
+        self.reserved_keys: Container[str] = frozenset()
         super().__init__(path, endpoint, **options)
 
     @property
@@ -207,7 +207,8 @@ def operation_id(spec: ActionSpec, binding: HttpBinding) -> str:
 def _reserve_static_paths(spec: ResourceSpec, routes: Sequence[ActionRoute]) -> None:
     """Keep `PUT /users/count` from being an operation on the user "count".
 
-    A key that is a string could have this value, so there the method decides.
+    And `PUT /users/7:undelete` from being one on the user "7:undelete". A key that is a string
+    could have such a value, so there the method decides.
     """
     prefix = spec.path + "/"
     static = frozenset(
@@ -215,8 +216,20 @@ def _reserve_static_paths(spec: ResourceSpec, routes: Sequence[ActionRoute]) -> 
         for route in routes
         if route.path.startswith(prefix) and "{id}" not in route.path
     )
+    verbs = tuple(route.path.partition("{id}")[2] for route in routes if "{id}:" in route.path)
     for route in routes:
         key = next((f for f in route.spec.request.fields if f.wire_name == "id"), None)
         is_text = key is not None and key.node == Scalar(ScalarKind.STRING)
         if route.path == f"{prefix}{{id}}" and not is_text:
-            route.reserved_keys = static
+            route.reserved_keys = _Reserved(static, verbs)
+
+
+class _Reserved:
+    """The parts of a path that are the names of actions, so that they are no keys."""
+
+    def __init__(self, names: frozenset[str], verbs: tuple[str, ...]) -> None:
+        self._names = names
+        self._verbs = verbs
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._names or (isinstance(key, str) and key.endswith(self._verbs))
