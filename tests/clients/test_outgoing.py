@@ -118,6 +118,12 @@ def test_what_may_have_happened_is_not_done_twice(
     assert len(server.seen) == 1
 
 
+def test_what_a_service_does_once_is_tried_again(client: Any, server: UserServer, pb2: Any) -> None:
+    server.behaviours["CreateUser"] = times(2, Unavailable("busy"), pb2.User(id=1))
+    assert client.create_user(user={"username": "ann"}, request_id="7d1f").id == 1
+    assert [item.request.request_id for item in server.seen] == ["7d1f"] * 3
+
+
 def test_a_quota_with_a_time_to_come_back_is_waited_for(
     client: Any, server: UserServer, pb2: Any
 ) -> None:

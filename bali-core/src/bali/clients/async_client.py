@@ -56,7 +56,7 @@ class AsyncClient(ClientBase):
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> Any:
         message = method.encode(request, given)
-        outgoing = Outgoing.new(method, self.options, call)
+        outgoing = Outgoing.new(method, self.options, call, message)
         cache = self.options.cache if outgoing.cache_seconds or call.get("refresh") else None
         if cache is None:
             return await self._ask(outgoing, message)
@@ -100,7 +100,7 @@ class AsyncClient(ClientBase):
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> AsyncIterator[Any]:
         message = method.encode(request, given)
-        outgoing = Outgoing.new(method, self.options, call)
+        outgoing = Outgoing.new(method, self.options, call, message)
         return self._items(outgoing, message)
 
     async def _client_stream(

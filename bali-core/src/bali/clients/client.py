@@ -56,7 +56,7 @@ class Client(ClientBase):
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> Any:
         message = method.encode(request, given)
-        outgoing = Outgoing.new(method, self.options, call)
+        outgoing = Outgoing.new(method, self.options, call, message)
         cache = self.options.cache if outgoing.cache_seconds or call.get("refresh") else None
         if cache is None:
             return self._ask(outgoing, message)
@@ -98,7 +98,7 @@ class Client(ClientBase):
         self, method: Method, request: Any, given: Mapping[str, Any], call: CallOptions
     ) -> Iterator[Any]:
         message = method.encode(request, given)
-        outgoing = Outgoing.new(method, self.options, call)
+        outgoing = Outgoing.new(method, self.options, call, message)
         return self._items(outgoing, message)
 
     def _client_stream(self, method: Method, requests: Iterable[Any], call: CallOptions) -> Any:

@@ -46,11 +46,17 @@ class Outgoing:
     call: CallOptions
     deadline_monotonic: float | None
     metadata: tuple[tuple[str, str | bytes], ...]
+    is_repeatable: bool = False
     attempt: int = 1
 
     @classmethod
-    def new(cls, method: Method, options: ClientOptions, call: CallOptions) -> Outgoing:
-        """Return a call that is about to be made.
+    def new(
+        cls, method: Method, options: ClientOptions, call: CallOptions, message: Any = None
+    ) -> Outgoing:
+        """Return a call that is about to be made, with `message` if it is a single one.
+
+        It may be tried again when its method is idempotent, or when its message has a `request_id`:
+        the service does what is sent again with the same id once (AIP-155).
 
         Raises `DeadlineExceeded` when the caller that it is made for waits no longer, `TypeError`
         for an option that no call has or of the wrong type, and `ValueError` for metadata that gRPC
@@ -70,7 +76,8 @@ class Outgoing:
         deadline = None
         if seconds is not None:
             deadline = time.monotonic() + min(seconds, _LONGEST_SECONDS)
-        return cls(method, options, call, deadline, metadata_of(options, call))
+        is_repeatable = method.is_idempotent or bool(getattr(message, "request_id", ""))
+        return cls(method, options, call, deadline, metadata_of(options, call), is_repeatable)
 
     @property
     def timeout_seconds(self) -> float | None:
@@ -93,7 +100,7 @@ class Outgoing:
         is_transient = error.code is Code.UNAVAILABLE or (
             error.code is Code.RESOURCE_EXHAUSTED and error.retry_after_seconds is not None
         )
-        if not (is_transient and self.method.is_idempotent):
+        if not (is_transient and self.is_repeatable):
             return None
         if self.attempt >= self.options.attempts:
             return None

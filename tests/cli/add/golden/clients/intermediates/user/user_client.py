@@ -182,11 +182,13 @@ class UserClient(Client):
         request: schemas.CreateUserRequest | Mapping[str, Any] | None = None,
         *,
         user: schemas.User | None = UNSET,
+        request_id: str = UNSET,
         **options: Unpack[CallOptions],
     ) -> schemas.User:
         """Store a new user."""
         given = {
             "user": user,
+            "request_id": request_id,
         }
         answer: schemas.User = self._unary(
             _USER_CREATE_USER, request, given, options
@@ -351,11 +353,13 @@ class AsyncUserClient(AsyncClient):
         request: schemas.CreateUserRequest | Mapping[str, Any] | None = None,
         *,
         user: schemas.User | None = UNSET,
+        request_id: str = UNSET,
         **options: Unpack[CallOptions],
     ) -> schemas.User:
         """Store a new user."""
         given = {
             "user": user,
+            "request_id": request_id,
         }
         answer: schemas.User = await self._unary(
             _USER_CREATE_USER, request, given, options

@@ -29,7 +29,7 @@ from google.type import decimal_pb2 as google_dot_type_dot_decimal__pb2
 from ..common import types_pb2 as common_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0fuser/user.proto\x12\x04user\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19google/type/decimal.proto\x1a\x12\x63ommon/types.proto\"\xb2\x04\n\x04User\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x03\x61ge\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x30\n\x0c\x63reated_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x18\n\x04size\x18\x06 \x01(\x0e\x32\n.user.Size\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12&\n\x06scores\x18\x08 \x03(\x0b\x32\x16.user.User.ScoresEntry\x12 \n\x07\x61\x64\x64ress\x18\t \x01(\x0b\x32\x0f.common.Address\x12\x0e\n\x06\x61vatar\x18\n \x01(\x0c\x12\x11\n\tis_active\x18\x0b \x01(\x08\x12)\n\x10\x66ormer_addresses\x18\x0c \x03(\x0b\x32\x0f.common.Address\x12\x0f\n\x05\x65mail\x18\r \x01(\tH\x00\x12!\n\x05phone\x18\x0e \x01(\x0b\x32\x10.user.User.PhoneH\x00\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1ak\n\x05Phone\x12\x0e\n\x06number\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.user.User.Phone.Kind\"-\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_MOBILE\x10\x01\x42\t\n\x07\x63ontactB\x06\n\x04_age\"]\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\x08username\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x0b\n\t_username\"e\n\x11ListUsersResponse\x12\x19\n\x05items\x18\x01 \x03(\x0b\x32\n.user.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total\"\x1c\n\x0eGetUserRequest\x12\n\n\x02id\x18\x01 \x01(\x03\"-\n\x11\x43reateUserRequest\x12\x18\n\x04user\x18\x01 \x01(\x0b\x32\n.user.User\"j\n\x11UpdateUserRequest\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x18\n\x04user\x18\x02 \x01(\x0b\x32\n.user.User\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x1f\n\x11\x44\x65leteUserRequest\x12\n\n\x02id\x18\x01 \x01(\x03\"\"\n\x11WatchUsersRequest\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\"$\n\x13ImportUsersResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x05*<\n\x04Size\x12\x14\n\x10SIZE_UNSPECIFIED\x10\x00\x12\x0e\n\nSIZE_SMALL\x10\x01\x12\x0e\n\nSIZE_LARGE\x10\x02\x32\xec\x03\n\x0bUserService\x12<\n\tListUsers\x12\x16.user.ListUsersRequest\x1a\x17.user.ListUsersResponse\x12+\n\x07GetUser\x12\x14.user.GetUserRequest\x1a\n.user.User\x12\x31\n\nCreateUser\x12\x17.user.CreateUserRequest\x1a\n.user.User\x12\x31\n\nUpdateUser\x12\x17.user.UpdateUserRequest\x1a\n.user.User\x12=\n\nDeleteUser\x12\x17.user.DeleteUserRequest\x1a\x16.google.protobuf.Empty\x12\x33\n\nWatchUsers\x12\x17.user.WatchUsersRequest\x1a\n.user.User0\x01\x12\x36\n\x0bImportUsers\x12\n.user.User\x1a\x19.user.ImportUsersResponse(\x01\x12\'\n\tEchoUsers\x12\n.user.User\x1a\n.user.User(\x01\x30\x01\x12\x37\n\x05Reset\x12\x16.google.protobuf.Empty\x1a\x16.google.protobuf.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0fuser/user.proto\x12\x04user\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19google/type/decimal.proto\x1a\x12\x63ommon/types.proto\"\xb2\x04\n\x04User\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x03\x61ge\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x30\n\x0c\x63reated_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x14.google.type.Decimal\x12\x18\n\x04size\x18\x06 \x01(\x0e\x32\n.user.Size\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12&\n\x06scores\x18\x08 \x03(\x0b\x32\x16.user.User.ScoresEntry\x12 \n\x07\x61\x64\x64ress\x18\t \x01(\x0b\x32\x0f.common.Address\x12\x0e\n\x06\x61vatar\x18\n \x01(\x0c\x12\x11\n\tis_active\x18\x0b \x01(\x08\x12)\n\x10\x66ormer_addresses\x18\x0c \x03(\x0b\x32\x0f.common.Address\x12\x0f\n\x05\x65mail\x18\r \x01(\tH\x00\x12!\n\x05phone\x18\x0e \x01(\x0b\x32\x10.user.User.PhoneH\x00\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1ak\n\x05Phone\x12\x0e\n\x06number\x18\x01 \x01(\t\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.user.User.Phone.Kind\"-\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_MOBILE\x10\x01\x42\t\n\x07\x63ontactB\x06\n\x04_age\"]\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x15\n\x08username\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x0b\n\t_username\"e\n\x11ListUsersResponse\x12\x19\n\x05items\x18\x01 \x03(\x0b\x32\n.user.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\x05total\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_total\"\x1c\n\x0eGetUserRequest\x12\n\n\x02id\x18\x01 \x01(\x03\"A\n\x11\x43reateUserRequest\x12\x18\n\x04user\x18\x01 \x01(\x0b\x32\n.user.User\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"j\n\x11UpdateUserRequest\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x18\n\x04user\x18\x02 \x01(\x0b\x32\n.user.User\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x1f\n\x11\x44\x65leteUserRequest\x12\n\n\x02id\x18\x01 \x01(\x03\"\"\n\x11WatchUsersRequest\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\"$\n\x13ImportUsersResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x05*<\n\x04Size\x12\x14\n\x10SIZE_UNSPECIFIED\x10\x00\x12\x0e\n\nSIZE_SMALL\x10\x01\x12\x0e\n\nSIZE_LARGE\x10\x02\x32\xec\x03\n\x0bUserService\x12<\n\tListUsers\x12\x16.user.ListUsersRequest\x1a\x17.user.ListUsersResponse\x12+\n\x07GetUser\x12\x14.user.GetUserRequest\x1a\n.user.User\x12\x31\n\nCreateUser\x12\x17.user.CreateUserRequest\x1a\n.user.User\x12\x31\n\nUpdateUser\x12\x17.user.UpdateUserRequest\x1a\n.user.User\x12=\n\nDeleteUser\x12\x17.user.DeleteUserRequest\x1a\x16.google.protobuf.Empty\x12\x33\n\nWatchUsers\x12\x17.user.WatchUsersRequest\x1a\n.user.User0\x01\x12\x36\n\x0bImportUsers\x12\n.user.User\x1a\x19.user.ImportUsersResponse(\x01\x12\'\n\tEchoUsers\x12\n.user.User\x1a\n.user.User(\x01\x30\x01\x12\x37\n\x05Reset\x12\x16.google.protobuf.Empty\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USER_SCORESENTRY']._loaded_options = None
   _globals['_USER_SCORESENTRY']._serialized_options = b'8\001'
-  _globals['_SIZE']._serialized_start=1223
-  _globals['_SIZE']._serialized_end=1283
+  _globals['_SIZE']._serialized_start=1243
+  _globals['_SIZE']._serialized_end=1303
   _globals['_USER']._serialized_start=169
   _globals['_USER']._serialized_end=731
   _globals['_USER_SCORESENTRY']._serialized_start=558
@@ -55,15 +55,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETUSERREQUEST']._serialized_start=931
   _globals['_GETUSERREQUEST']._serialized_end=959
   _globals['_CREATEUSERREQUEST']._serialized_start=961
-  _globals['_CREATEUSERREQUEST']._serialized_end=1006
-  _globals['_UPDATEUSERREQUEST']._serialized_start=1008
-  _globals['_UPDATEUSERREQUEST']._serialized_end=1114
-  _globals['_DELETEUSERREQUEST']._serialized_start=1116
-  _globals['_DELETEUSERREQUEST']._serialized_end=1147
-  _globals['_WATCHUSERSREQUEST']._serialized_start=1149
-  _globals['_WATCHUSERSREQUEST']._serialized_end=1183
-  _globals['_IMPORTUSERSRESPONSE']._serialized_start=1185
-  _globals['_IMPORTUSERSRESPONSE']._serialized_end=1221
-  _globals['_USERSERVICE']._serialized_start=1286
-  _globals['_USERSERVICE']._serialized_end=1778
+  _globals['_CREATEUSERREQUEST']._serialized_end=1026
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1028
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1134
+  _globals['_DELETEUSERREQUEST']._serialized_start=1136
+  _globals['_DELETEUSERREQUEST']._serialized_end=1167
+  _globals['_WATCHUSERSREQUEST']._serialized_start=1169
+  _globals['_WATCHUSERSREQUEST']._serialized_end=1203
+  _globals['_IMPORTUSERSRESPONSE']._serialized_start=1205
+  _globals['_IMPORTUSERSRESPONSE']._serialized_end=1241
+  _globals['_USERSERVICE']._serialized_start=1306
+  _globals['_USERSERVICE']._serialized_end=1798
 # @@protoc_insertion_point(module_scope)

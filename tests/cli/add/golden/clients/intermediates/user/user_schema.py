@@ -126,6 +126,7 @@ class CreateUserRequest(Schema):
     message_type: ClassVar[type[Message]] = user_pb2.CreateUserRequest
 
     user: User | None = None
+    request_id: str = ""
 
 
 class UpdateUserRequest(Schema):
