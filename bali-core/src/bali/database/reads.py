@@ -88,6 +88,9 @@ class ReadPlan:
             statement = statement.where(*filter_condition(self._model, query.condition))
         limits = {"limit": query.page_size + 1, "offset": query.skip}
         rows = await self._rows(statement, limits)
+        parent = store.parent
+        if not rows and parent is not None and not await self._rows(parent.statement, {}):
+            raise parent.missing()
         token = ""
         items = [self._make(row) for row in rows[: query.page_size]]
         if len(rows) > query.page_size:

@@ -24,6 +24,7 @@ from bali.resources.batches import validator_of
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
 from bali.resources.guards import Guard
 from bali.resources.longrunning import Conclude, Operation, Operations
+from bali.resources.nesting import parent_keys
 from bali.resources.permissions import authorize
 from bali.resources.read_masks import take_read_mask
 from bali.resources.reading import Read, read_of
@@ -129,6 +130,8 @@ class Pipeline:
 
         async def perform() -> BaseModel | None:
             resource = spec.resource(None, context)
+            if spec.parents:
+                await resource.store.check_parent()
             if prepared.guard is not None:
                 await prepared.guard.check(resource, context, keywords)
             if spec.work is not None:
@@ -220,6 +223,8 @@ class Pipeline:
             prepared, keywords = await self._admit(call)
             resource = call.spec.resource(None, call.context)
             async with _open(self.units):
+                if call.spec.parents:
+                    await resource.store.check_parent()
                 if prepared.guard is not None:
                     await prepared.guard.check(resource, call.context, keywords)
                 async with aclosing(items_of(call.spec, resource, keywords)) as items:
@@ -241,6 +246,8 @@ class Pipeline:
             reserve(context, spec.reserved, parameters)
         if spec.read_masks is not None:
             context.read_mask = take_read_mask(parameters)
+        if spec.parents:
+            context.parents = parent_keys(spec.parents, parameters)
         return prepared, keywords
 
 

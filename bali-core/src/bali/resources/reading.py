@@ -48,7 +48,7 @@ def read_of(spec: ActionSpec) -> Read | None:
 
 def _sight(spec: ActionSpec, store: Store) -> _Sight:
     resource: type[Resource] = spec.resource
-    is_alike = not (resource.limits_sight() or "show_deleted" in spec.reserved)
+    is_alike = not (resource.limits_sight() or "show_deleted" in spec.reserved or spec.parents)
 
     def seen(context: Context) -> Store:
         return store if is_alike else resource(None, context).store

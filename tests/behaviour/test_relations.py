@@ -1,0 +1,359 @@
+"""Nested resources, expansion and filters through relations, over every protocol and database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from connectrpc.protocol import ProtocolType
+
+from bali.concurrency import run_blocking
+from bali.errors import BaliError, Code
+from bali.testing import (
+    ConnectServiceClient,
+    LiveServer,
+    LocalServiceClient,
+    RestServiceClient,
+    RpcServiceClient,
+    ServiceClient,
+    at_most_queries,
+    live_server,
+)
+from tests.behaviour.relations_service import Customer, Line, Order, db, make_app
+
+ANN = {"authorization": "Bearer ann-token"}
+BOB = {"authorization": "Bearer bob-token"}
+NOWHERE = 2_000_000_000
+
+CLIENTS: dict[str, Callable[[LiveServer], ServiceClient]] = {
+    "local": LocalServiceClient,
+    "rest": RestServiceClient,
+    "grpc": RpcServiceClient,
+    "connect": ConnectServiceClient,
+    "grpc-web": lambda live: ConnectServiceClient(live, protocol=ProtocolType.GRPC_WEB),
+}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres", "mariadb"])
+def live(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('relations') / 'db.sqlite3'}"
+    else:
+        url = request.getfixturevalue(f"{request.param}_url")
+    db.connect(url)
+    with live_server(make_app()) as server:
+        yield server
+
+
+@pytest.fixture(params=list(CLIENTS))
+def client(request: pytest.FixtureRequest, live: LiveServer) -> Iterator[ServiceClient]:
+    made = CLIENTS[request.param](live)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def title() -> str:
+    return f"o-{uuid.uuid4().hex[:12]}"
+
+
+def made(item: Any) -> Any:
+    """Store an object and return it."""
+    return run_blocking(item.aio.save())
+
+
+def customer(name: str, agent: str = "") -> int:
+    """Return the key of a new customer."""
+    return int(made(Customer(name=name, agent=agent)).id)
+
+
+def order(customer_id: int, title: str, agent: str = "") -> int:
+    """Return the key of a new order."""
+    return int(made(Order(customer_id=customer_id, title=title, agent=agent)).id)
+
+
+def value(result: Any) -> dict[str, Any]:
+    assert result is not None
+    return dict(result.model_dump(mode="json"))
+
+
+def call(
+    client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any
+) -> dict[str, Any]:
+    return value(client.call(operation, arguments, metadata=metadata))
+
+
+def refused(
+    client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any
+) -> BaliError:
+    with pytest.raises(BaliError) as caught:
+        client.call(operation, arguments, metadata=metadata)
+    return caught.value
+
+
+def code(client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any) -> Code:
+    return refused(client, operation, metadata, **arguments).code
+
+
+def fields_of(error: BaliError) -> dict[str, str]:
+    return {item.field: item.reason for item in error.field_errors}
+
+
+def titles(page: dict[str, Any]) -> list[str]:
+    return sorted(item["title"] for item in page["items"])
+
+
+def stored(title: str) -> dict[str, tuple[int, bool]]:
+    """Return the customer of each order whose title begins so, and whether the order is there."""
+    found: list[Any] = list(run_blocking(Order.aio.filter(title__startswith=title)))
+    return {item.title: (item.customer_id, item.deleted_time is None) for item in found}
+
+
+class TestNested:
+    def test_the_items_are_those_of_the_parent(self, client: ServiceClient, title: str) -> None:
+        one, other = customer(title), customer(title)
+        mine = call(client, "orders.create", customer_id=one, order={"title": f"{title}-1"})
+        assert mine["customer_id"] == one
+        order(other, f"{title}-2")
+        assert titles(call(client, "orders.list", customer_id=one)) == [f"{title}-1"]
+        assert call(client, "orders.list", customer_id=one, with_total=True)["total"] == 1
+        assert call(client, "orders.get", customer_id=one, id=mine["id"]) == mine
+        key = mine["id"]
+        changed = call(
+            client, "orders.update", customer_id=one, id=key, order={"title": f"{title}-3"}
+        )
+        assert (changed["title"], changed["customer_id"]) == (f"{title}-3", one)
+        client.call("orders.delete", {"customer_id": one, "id": key})
+        assert titles(call(client, "orders.list", customer_id=one)) == []
+        client.call("orders.undelete", {"customer_id": one, "id": key})
+        assert titles(call(client, "orders.list", customer_id=one)) == [f"{title}-3"]
+
+    def test_what_another_parent_has_is_not_there(self, client: ServiceClient, title: str) -> None:
+        one, other = customer(title), customer(title)
+        key = order(one, title)
+        before = stored(title)
+        arguments: list[tuple[str, dict[str, Any]]] = [
+            ("orders.get", {"id": key}),
+            ("orders.get", {"id": key, "show_deleted": True}),
+            ("orders.update", {"id": key, "order": {"title": "x"}}),
+            ("orders.update", {"id": key, "order": {"title": "x"}, "etag": "*"}),
+            ("orders.delete", {"id": key}),
+            ("orders.undelete", {"id": key}),
+            ("orders.rename", {"id": key, "title": "x"}),
+            ("orders.batch_get", {"ids": [key]}),
+            ("orders.batch_update", {"requests": [{"id": key, "order": {"title": "x"}}]}),
+            ("orders.batch_delete", {"ids": [key]}),
+        ]
+        for operation, given in arguments:
+            assert code(client, operation, customer_id=other, **given) is Code.NOT_FOUND, operation
+        assert stored(title) == before
+
+    def test_nobody_moves_an_item(self, client: ServiceClient, title: str) -> None:
+        one, other = customer(title), customer(title)
+        mine = call(
+            client, "orders.create", customer_id=one, order={"title": title, "customer_id": other}
+        )
+        key = mine["id"]
+        call(
+            client,
+            "orders.update",
+            customer_id=one,
+            id=key,
+            order={"title": f"{title}-1", "customer_id": other},
+        )
+        error = refused(
+            client,
+            "orders.update",
+            customer_id=one,
+            id=key,
+            order={"customer_id": other},
+            update_mask=["customer_id"],
+        )
+        assert fields_of(error) == {"update_mask": "OUTPUT_ONLY"}
+        error = refused(client, "orders.hand_over", customer_id=one, id=key, to=other)
+        assert (error.code, error.reason) == (Code.PERMISSION_DENIED, "NOT_VISIBLE")
+        assert stored(title) == {f"{title}-1": (one, True)}
+
+    def test_a_parent_has_to_be_there(self, client: ServiceClient, title: str) -> None:
+        gone = customer(title)
+        key = order(gone, title)
+        run_blocking(Customer.aio.get(gone))
+        client.call("customers.delete", {"id": gone})
+        for parent in (gone, NOWHERE, 2**62):
+            for operation, given in (
+                ("orders.list", {}),
+                ("orders.list", {"show_deleted": True}),
+                ("orders.list", {"with_total": True}),
+                ("orders.get", {"id": key}),
+                ("orders.create", {"order": {"title": f"{title}-2"}}),
+                ("orders.batch_create", {"requests": [{"order": {"title": f"{title}-2"}}]}),
+                ("orders.batch_get", {"ids": [key]}),
+                ("orders.update", {"id": key, "order": {"title": "x"}}),
+                ("orders.delete", {"id": key}),
+                ("orders.count", {}),
+                ("orders.search", {}),
+                ("orders.ping", {}),
+            ):
+                found = code(client, operation, customer_id=parent, **given)
+                assert found is Code.NOT_FOUND, operation
+            with pytest.raises(BaliError) as caught:
+                list(client.stream("orders.watch", {"customer_id": parent}))
+            assert caught.value.code is Code.NOT_FOUND
+        assert stored(title) == {title: (gone, True)}
+
+    def test_a_parent_has_to_be_visible(self, client: ServiceClient, title: str) -> None:
+        hers = customer(title, agent="ann")
+        key = order(hers, title)
+        assert titles(call(client, "orders.list", ANN, customer_id=hers)) == [title]
+        assert call(client, "orders.get", ANN, customer_id=hers, id=key)["title"] == title
+        for operation, given in (
+            ("orders.list", {}),
+            ("orders.get", {"id": key}),
+            ("orders.create", {"order": {"title": f"{title}-2"}}),
+            ("orders.batch_get", {"ids": [key]}),
+            ("orders.batch_delete", {"ids": [key]}),
+            ("orders.count", {}),
+            ("orders.ping", {}),
+            ("lines.list", {"order_id": key}),
+            ("lines.create", {"order_id": key, "line": {"amount": 2}}),
+        ):
+            assert code(client, operation, BOB, customer_id=hers, **given) is Code.NOT_FOUND
+        assert stored(title) == {title: (hers, True)}
+
+    def test_what_a_caller_does_not_see_is_not_there(
+        self, client: ServiceClient, title: str
+    ) -> None:
+        ours = customer(title)
+        order(ours, f"{title}-a", agent="ann")
+        his = order(ours, f"{title}-b", agent="bob")
+        assert titles(call(client, "orders.list", ANN, customer_id=ours)) == [f"{title}-a"]
+        assert call(client, "orders.count", ANN, customer_id=ours)["count"] == 1
+        assert titles(call(client, "orders.search", ANN, customer_id=ours)) == [f"{title}-a"]
+        streamed = client.stream("orders.watch", {"customer_id": ours}, metadata=ANN)
+        assert [value(item)["title"] for item in streamed] == [f"{title}-a"]
+        assert code(client, "orders.get", ANN, customer_id=ours, id=his) is Code.NOT_FOUND
+        assert code(client, "lines.list", ANN, customer_id=ours, order_id=his) is Code.NOT_FOUND
+
+    def test_parents_have_parents(self, client: ServiceClient, title: str) -> None:
+        one, other = customer(title), customer(title)
+        mine, yours = order(one, title), order(other, f"{title}-2")
+        place = {"customer_id": one, "order_id": mine}
+        line = call(client, "lines.create", **place, line={"amount": 3})
+        assert line["order_id"] == mine
+        made(Line(order_id=yours))
+        assert [item["id"] for item in call(client, "lines.list", **place)["items"]] == [line["id"]]
+        assert call(client, "lines.get", **place, id=line["id"]) == line
+        many = call(client, "lines.batch_get", **place, ids=[line["id"]])["items"]
+        assert many == [line]
+        for wrong in (
+            {"customer_id": other, "order_id": mine},
+            {"customer_id": one, "order_id": yours},
+            {"customer_id": NOWHERE, "order_id": mine},
+        ):
+            assert code(client, "lines.list", **wrong) is Code.NOT_FOUND
+            assert code(client, "lines.get", **wrong, id=line["id"]) is Code.NOT_FOUND
+            assert code(client, "lines.create", **wrong, line={"amount": 1}) is Code.NOT_FOUND
+        client.call("orders.delete", {"customer_id": one, "id": mine})
+        assert code(client, "lines.list", **place) is Code.NOT_FOUND
+
+    def test_batches_are_of_one_parent(self, client: ServiceClient, title: str) -> None:
+        one, other = customer(title), customer(title)
+        requests: list[dict[str, Any]] = [{"order": {"title": f"{title}-{n}"}} for n in range(3)]
+        requests[0]["customer_id"] = one
+        items = call(client, "orders.batch_create", customer_id=one, requests=requests)["items"]
+        assert [item["customer_id"] for item in items] == [one] * 3
+        ids = [item["id"] for item in items]
+        changes = [{"id": key, "order": {"title": f"{title}-x"}} for key in ids]
+        call(client, "orders.batch_update", customer_id=one, requests=changes)
+        found = call(client, "orders.batch_get", customer_id=one, ids=ids)["items"]
+        assert {item["title"] for item in found} == {f"{title}-x"}
+        requests[1]["customer_id"] = other
+        error = refused(client, "orders.batch_create", customer_id=one, requests=requests)
+        assert fields_of(error) == {"requests[1].customer_id": "CONTRADICTION"}
+        ids.append(order(other, f"{title}-y"))
+        for operation in ("orders.batch_get", "orders.batch_delete"):
+            assert code(client, operation, customer_id=one, ids=ids) is Code.NOT_FOUND
+        client.call("orders.batch_delete", {"customer_id": one, "ids": ids[:3]})
+        assert titles(call(client, "orders.list", customer_id=one)) == []
+
+    def test_a_page_token_is_of_one_parent(self, client: ServiceClient, title: str) -> None:
+        one, other = customer(title), customer(title)
+        for number in range(3):
+            order(one, f"{title}-{number}")
+            order(other, f"{title}-{number}")
+        page = call(client, "orders.list", customer_id=one, page_size=2, order_by="title")
+        rest = {"page_token": page["next_page_token"], "page_size": 2, "order_by": "title"}
+        assert titles(call(client, "orders.list", customer_id=one, **rest)) == [f"{title}-2"]
+        error = refused(client, "orders.list", customer_id=other, **rest)
+        assert error.reason == "PAGE_TOKEN_MISMATCH"
+
+    def test_a_request_id_is_of_one_parent(self, client: ServiceClient, title: str) -> None:
+        one, other = customer(title), customer(title)
+        given = {"order": {"title": title}, "request_id": title}
+        first = call(client, "orders.create", customer_id=one, **given)
+        assert call(client, "orders.create", customer_id=one, **given) == first
+        error = refused(client, "orders.create", customer_id=other, **given)
+        assert fields_of(error) == {"request_id": "REQUEST_ID_REUSED"}
+
+    def test_reading_takes_one_statement(self, client: ServiceClient, title: str) -> None:
+        one = customer(title)
+        key = order(one, title)
+        with at_most_queries(db, 1):
+            call(client, "orders.list", ANN, customer_id=one)
+        with at_most_queries(db, 1):
+            call(client, "orders.get", ANN, customer_id=one, id=key)
+
+
+class TestNestedOverHttp:
+    def test_paths_hold_the_keys(self, live: LiveServer, title: str) -> None:
+        one = customer(title)
+        with httpx2.Client(base_url=live.url) as http:
+            answer = http.post(f"/customers/{one}/orders", json={"title": title})
+            assert answer.status_code == 201
+            place = answer.headers["location"]
+            assert place == f"/customers/{one}/orders/{answer.json()['id']}"
+            assert http.get(place).json() == answer.json()
+            key = place.rpartition("/")[2]
+            many = http.get(f"/customers/{one}/orders:batchGet", params={"ids": key})
+            assert many.json()["items"] == [answer.json()]
+            assert http.get(f"/customers/{one}/orders/count").json() == {"count": 1}
+            renamed = http.post(f"{place}/rename", json={"title": f"{title}-2"})
+            assert renamed.json()["title"] == f"{title}-2"
+            assert http.delete(place).status_code == 204
+            assert http.get(place).status_code == 404
+            assert http.post(f"{place}:undelete").status_code == 200
+            twice = http.get(f"/customers/{one}/orders", params={"customer_id": one})
+            assert twice.status_code == 422
+            inside = http.post(f"{place}/rename", json={"title": "x", "customer_id": one})
+            assert inside.json()["errors"][0]["description"] == "is given by the path"
+            assert http.get(f"/customers/{NOWHERE}/orders").status_code == 404
+            wrong = http.get("/customers/x/orders")
+            assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "customer_id")
+            assert http.get("/orders").status_code == 404
+
+    def test_openapi_tells_of_them(self, live: LiveServer) -> None:
+        told = httpx2.get(f"{live.url}/openapi.json").json()
+        item = "/customers/{customer_id}/orders/{order_id}/lines/{id}"
+        names = [
+            (parameter["name"], parameter["in"], parameter["schema"]["type"])
+            for parameter in told["paths"][item]["get"]["parameters"]
+            if "name" in parameter
+        ]
+        assert names == [
+            ("customer_id", "path", "integer"),
+            ("order_id", "path", "integer"),
+            ("id", "path", "integer"),
+        ]
+        create = told["paths"]["/customers/{customer_id}/orders"]["post"]
+        assert "404" in create["responses"]
+        reference = create["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        body = told["components"]["schemas"][reference.rpartition("/")[2]]
+        assert body["required"] == ["title"]
+        assert body["properties"]["customer_id"]["readOnly"] is True
+        batch = told["paths"]["/customers/{customer_id}/orders:batchCreate"]["post"]
+        assert "customer_id" in [item.get("name") for item in batch["parameters"]]
