@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import ForeignKey, String, or_
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bali import (
     Bali,
@@ -37,6 +37,8 @@ class Customer(SoftDelete, db.BaseModel):  # type: ignore[name-defined, misc]  #
     name: Mapped[str] = mapped_column(String(50))
     agent: Mapped[str] = mapped_column(String(20), default="")
 
+    orders: Mapped[list[Order]] = relationship(back_populates="customer")
+
 
 class Order(SoftDelete, db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
     """What a customer wants."""
@@ -46,6 +48,9 @@ class Order(SoftDelete, db.BaseModel):  # type: ignore[name-defined, misc]  # ma
     customer_id: Mapped[int] = mapped_column(ForeignKey("rel_customers.id"))
     title: Mapped[str] = mapped_column(String(50))
     agent: Mapped[str] = mapped_column(String(20), default="")
+
+    customer: Mapped[Customer] = relationship(back_populates="orders")
+    lines: Mapped[list[Line]] = relationship(back_populates="order")
 
 
 class Product(db.Model):  # type: ignore[name-defined, misc]  # made at run time
@@ -57,6 +62,8 @@ class Product(db.Model):  # type: ignore[name-defined, misc]  # made at run time
     name: Mapped[str] = mapped_column(String(50))
     agent: Mapped[str] = mapped_column(String(20), default="")
 
+    lines: Mapped[list[Line]] = relationship(back_populates="product")
+
 
 class Line(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
     """How much of what an order is about."""
@@ -66,6 +73,9 @@ class Line(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run tim
     order_id: Mapped[int] = mapped_column(ForeignKey("rel_orders.id"))
     product_id: Mapped[str | None] = mapped_column(ForeignKey("rel_products.id"))
     amount: Mapped[int] = mapped_column(default=1)
+
+    order: Mapped[Order] = relationship(back_populates="lines")
+    product: Mapped[Product | None] = relationship(back_populates="lines")
 
 
 class Count(BaseModel):
@@ -160,6 +170,12 @@ class ProductResource(ModelResource):
     def visible_to(self, principal: Principal | None) -> Any:
         """Return what an agent sees."""
         return _own(Product, principal)
+
+
+CustomerResource.expandable = {"orders": OrderResource}
+OrderResource.expandable = {"customer": CustomerResource, "lines": LineResource}
+LineResource.expandable = {"order": OrderResource, "product": ProductResource}
+ProductResource.expandable = {"lines": LineResource}
 
 
 def make_app() -> Bali:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import ForeignKey
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bali import Bali, Context, Database, ModelResource, Resource, action
 from bali.errors import ConfigurationError
@@ -20,6 +21,8 @@ class Author(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run t
     __tablename__ = "nesting_authors"
 
     name: Mapped[str]
+
+    written: Mapped[list[Book]] = relationship(foreign_keys="Book.author_id")
 
 
 class Book(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
@@ -152,3 +155,28 @@ def test_a_store_outside_a_call_needs_the_key() -> None:
         _ = ReviewResource().store
     context = Context(parents={"author_id": 1, "book_id": 2})
     assert ReviewResource(None, context).store is not None
+
+
+@pytest.mark.parametrize(
+    ("expandable", "text"),
+    [
+        ({"books": BookResource}, "'books' is no relationship of Author; there are: written"),
+        ({"written": ReviewResource}, "'written' of Author leads to Book, and not to Review"),
+        ({"written": Book}, "expandable 'written' is <class"),
+        ({"written": Resource}, "write a resource with a database model"),
+        (["written"], "write a dict of resources"),
+    ],
+)
+def test_what_cannot_be_expanded_is_refused(expandable: Any, text: str) -> None:
+    kind = type("AuthorResource", (ModelResource,), {"model": Author, "expandable": expandable})
+    assert text in error_of(kind)
+
+
+def test_a_relation_has_not_the_name_of_a_field() -> None:
+    class AuthorSchema(BaseModel):
+        id: int
+        written: int
+
+    values = {"model": Author, "schema": AuthorSchema, "expandable": {"written": BookResource}}
+    text = error_of(type("AuthorResource", (ModelResource,), values))
+    assert "expandable 'written' is a field of AuthorSchema already" in text

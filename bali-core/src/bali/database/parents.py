@@ -21,6 +21,7 @@ class ParentRow:
         self._model = model
         self._attribute = within.attribute
         self._key = within.key
+        self._is_any = within.is_any
         self._store: Any = within.store
 
     @property
@@ -35,6 +36,12 @@ class ParentRow:
     @property
     def conditions(self) -> Sequence[Any]:
         """What the items have to fulfil."""
+        if self._is_any:
+            store = self._store
+            if not store.conditions:
+                return ()
+            keys = select(store.key_column).select_from(store.model).where(*store.conditions)
+            return (getattr(self._model, self._attribute).in_(keys.correlate(None)),)
         if not self._store.may_exist(self._key):
             return (false(),)
         return (getattr(self._model, self._attribute) == self._key, self.statement.exists())

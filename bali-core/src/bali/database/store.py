@@ -16,6 +16,7 @@ from bali.database.managers import load_what_the_database_set, store_object
 from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_after
 from bali.database.parents import ParentRow, reference
 from bali.database.reads import ReadPlan, is_plain
+from bali.database.related import MAX_KEYS, related_rows, relation
 from bali.database.repeats import DatabaseRepeats
 from bali.database.schema import model_to_schema
 from bali.database.soft_delete import SoftDelete, is_alive, mark_deleted, take_back
@@ -95,6 +96,29 @@ class ModelStore:
         ):
             raise parent.missing()
 
+    def relation_to(self, name: str, other: Any, *, where: str) -> bool:
+        """Tell whether a relation to the items of another store leads to many of them."""
+        return bool(relation(self.model, name, other.model, where=where).uselist)
+
+    def is_many(self, name: str) -> bool:
+        """Tell whether a relation leads to many items."""
+        return bool(self.model.__mapper__.relationships[name].uselist)
+
+    async def related(
+        self, name: str, keys: Sequence[Any], others: Any
+    ) -> Sequence[tuple[Any, Any]]:
+        """Return the items that a relation leads to, each with the key of whose it is."""
+
+        async def work(session: AsyncSession) -> Sequence[tuple[Any, Any]]:
+            found: list[tuple[Any, Any]] = []
+            for start in range(0, len(keys), MAX_KEYS):
+                chunk = keys[start : start + MAX_KEYS]
+                rows = await session.execute(related_rows(self, name, chunk, others))
+                found += [(key, item) for key, item in rows.unique()]
+            return found
+
+        return await self.database.run(work)  # type: ignore[no-any-return]  # of `work`
+
     def reference_to(self, other: Any, name: str | None, *, where: str) -> str:
         """Return the attribute that holds the key of an item of another store."""
         return reference(self.model, other.model, name, where=where)
@@ -157,7 +181,8 @@ class ModelStore:
 
     def read_plan(self, schema: type[BaseModel]) -> ReadPlan | None:
         """Return the way to read items as objects of `schema` without the ORM, None without one."""
-        return ReadPlan(self, schema) if is_plain(self.model, schema) else None
+        own = getattr(schema, "__unexpanded__", schema)
+        return ReadPlan(self, own, schema) if is_plain(self.model, own) else None
 
     async def list(self, query: ListQuery) -> Page[Any]:
         """Return one page."""

@@ -60,6 +60,8 @@ def batch_spec(
     by_key = kind in (Kind.BATCH_GET, Kind.BATCH_DELETE)
     own = parent_fields(owner.resource) | (_keys(single) if by_key else {})
     own |= reserved_fields(kind, owner.store)
+    expansions = single.expansions if kind is Kind.BATCH_GET else None
+    own |= expansions.field() if expansions is not None else {}
     parameters = create_model(f"{stem}Parameters", __config__=ConfigDict(extra="forbid"), **own)
     request = Record(name=f"{stem}Request", description=f"Request of {stem}.")
     fields = owner.describer.model(parameters).fields
@@ -98,6 +100,7 @@ def batch_spec(
         response_model=model,
         answers=answers_of(described, model),
         read_masks=None,
+        expansions=expansions,
         wrap=Wrap.EMPTY if model is None else Wrap.ITEMS,
         permissions=permissions,
         keyword_of_body=None,

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, options_in, place_of
 from bali.resources.batches import BATCHES, batch_spec
+from bali.resources.expanding import Expansions, item_schema
 from bali.resources.nesting import nested_path, parents_of
 from bali.resources.operation import action_spec
 from bali.resources.owner import Owner
@@ -43,6 +44,7 @@ _SPELLED = (
     "visible_to",
     "parent",
     "parent_key",
+    "expandable",
 )
 _NEARLY = 0.85
 
@@ -99,12 +101,20 @@ class _ResourceReader:
             place=self.place,
             describer=describer,
             store=store,
-            schema=resource.schema or (store.schema() if store else None),
+            schema=self._schema(describer),
             singular=resource.singular_name(),
             plural=resource.plural_name(),
             path=self.path,
             parents=parents_of(resource),
+            expansions=Expansions(resource, describer) if resource.expandable else None,
         )
+
+    def _schema(self, describer: Describer) -> type[BaseModel] | None:
+        schema = item_schema(self.resource)
+        own = getattr(schema, "__unexpanded__", None)
+        if schema is not None and own is not None:
+            describer.describe_as(own, schema)
+        return schema
 
     def read(self) -> ResourceSpec:
         self._check()

@@ -21,7 +21,15 @@ from bali.resources.action import place_of
 from bali.resources.requests import request_field, wire_names
 from bali.resources.store import ContractStore, Store, Within
 
-__all__ = ["Parent", "nested_path", "parent_fields", "parent_keys", "parents_of", "seen_store"]
+__all__ = [
+    "Parent",
+    "nested_path",
+    "parent_fields",
+    "parent_keys",
+    "parents_of",
+    "related_store",
+    "seen_store",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +131,13 @@ def seen_store(resource: Any, store: Store, *, show_deleted: bool) -> Store:
     Raises `RuntimeError` when the call names no parent and there should be one, and `TypeError` for
     a `visible_to` that says nothing.
     """
+    within = _within(resource)
+    return _seen(resource, store, show_deleted=show_deleted, within=within)
+
+
+def _seen(resource: Any, store: Store, *, show_deleted: bool, within: Within | None) -> Store:
     kind = type(resource)
-    is_limited, within = kind.limits_sight(), _within(resource)
+    is_limited = kind.limits_sight()
     if not (is_limited or show_deleted or within is not None):
         return store
     visible = resource.visible_to(resource.auth) if is_limited else True
@@ -137,6 +150,20 @@ def seen_store(resource: Any, store: Store, *, show_deleted: bool) -> Store:
         visible=visible, show_deleted=show_deleted, within=within
     )
     return seen
+
+
+def related_store(resource: Any, *, show_deleted: bool) -> Store:
+    """Return the store of a resource (an object, for one call) with the items of any parent.
+
+    The parents have to be visible, and there.
+    """
+    kind = type(resource)
+    within = None
+    if kind.parent is not None:
+        parent = parents_of(kind)[-1]
+        above: Any = related_store(parent.resource(None, resource.context), show_deleted=False)
+        within = Within(attribute=parent.attribute, key=None, store=above, is_any=True)
+    return _seen(resource, kind.find_store(), show_deleted=show_deleted, within=within)
 
 
 def _within(resource: Any) -> Within | None:

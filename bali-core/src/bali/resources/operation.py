@@ -16,6 +16,7 @@ from pydantic import Field as PydanticField
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, place_of
 from bali.resources.etags import Etags
+from bali.resources.expanding import Expansions
 from bali.resources.filterable import filterable_fields, refuse_input_only
 from bali.resources.longrunning import long_running
 from bali.resources.messages import is_model, list_request, page_response, response, without_none
@@ -123,6 +124,7 @@ class _ActionReader:
             etags=self._etags(),
             answers=answers_of(described, response_model),
             read_masks=masks,
+            expansions=self._expansions(),
             summary=doc.partition("\n")[0],
             description=doc,
             tags=self.options.tags or (self.owner.plural,),
@@ -209,8 +211,19 @@ class _ActionReader:
             return None  # the author has a use for the name
         return read_masks_of(response, is_wrapped=wrap is not Wrap.NONE)
 
+    def _expansions(self) -> Expansions | None:
+        """Return what callers may have expanded: in items of the resource's own schema."""
+        if self.kind not in (Kind.GET, Kind.LIST):
+            return None
+        returns = self._returns()
+        item = get_args(returns)[0] if get_origin(returns) in (Page, list) else returns
+        return self.owner.expansions if item is self.owner.schema else None
+
     def _parameters(self, masks: ReadMasks | None) -> type[BaseModel] | None:
         masked = masks.field() if masks is not None else {}
+        expansions = self._expansions()
+        if expansions is not None:
+            masked |= expansions.field()
         if self.kind is Kind.LIST:
             base = self._list_request()
             if not masked:
@@ -436,6 +449,8 @@ class _ActionReader:
     def _with_schemas(self, annotation: Any) -> Any:
         """Put schemas in the place of database models: `-> User` means the schema of a user."""
         model: Any = annotation if inspect.isclass(annotation) else None
+        if model is not None and model is getattr(self.owner.schema, "__unexpanded__", None):
+            return self.owner.schema
         if model is not None and isinstance(model, Stored):
             schema = self.owner.schema
             is_own = schema is not None and getattr(schema, "__model__", None) is annotation

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bali.resources.expanding import Expansions
 from bali.resources.nesting import Parent
 from bali.resources.store import Store
 from bali.schemas import Describer
@@ -27,6 +28,7 @@ class Owner:
     plural: str
     path: str
     parents: tuple[Parent, ...] = ()
+    expansions: Expansions | None = None
 
     @property
     def parent_names(self) -> tuple[str, ...]:

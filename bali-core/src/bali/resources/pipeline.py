@@ -22,11 +22,12 @@ from bali.resources.access import access_line
 from bali.resources.admission import Admission
 from bali.resources.batches import validator_of
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
+from bali.resources.expanding import EXPAND
 from bali.resources.guards import Guard
 from bali.resources.longrunning import Conclude, Operation, Operations
 from bali.resources.nesting import parent_keys
 from bali.resources.permissions import authorize
-from bali.resources.read_masks import take_read_mask
+from bali.resources.read_masks import READ_MASK, take_paths
 from bali.resources.reading import Read, read_of
 from bali.resources.repeating import Repeater
 from bali.resources.requests import ListRequest
@@ -119,6 +120,10 @@ class Pipeline:
             and "etag" not in context.response_metadata
         ):
             context.etag = spec.etags.of(result)
+        if context.expand and spec.expansions is not None and result is not None:
+            async with _open(self.units):
+                items = [result] if spec.wrap is Wrap.NONE else result.items  # type: ignore[attr-defined]  # of many
+                await spec.expansions.expand(items, context.expand, context)
         masks = spec.read_masks
         return masks.part(result, context.read_mask) if masks and context.read_mask else result
 
@@ -245,9 +250,11 @@ class Pipeline:
         if spec.reserved:
             reserve(context, spec.reserved, parameters)
         if spec.read_masks is not None:
-            context.read_mask = take_read_mask(parameters)
+            context.read_mask = take_paths(parameters, READ_MASK)
         if spec.parents:
             context.parents = parent_keys(spec.parents, parameters)
+        if spec.expansions is not None:
+            context.expand = take_paths(parameters, EXPAND)
         return prepared, keywords
 
 

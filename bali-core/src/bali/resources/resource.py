@@ -85,6 +85,8 @@ class Resource(metaclass=ResourceType):
     parent: ClassVar[type[Resource] | None] = None
     #: The attribute of the model that refers to the parent; found when there is one alone.
     parent_key: ClassVar[str | None] = None
+    #: What callers may `expand` in an item: relations of the model, and whose items they lead to.
+    expandable: ClassVar[Mapping[str, type[Resource]]] = MappingProxyType({})
     #: The pydantic model of one item.
     schema: ClassVar[type[BaseModel] | None] = None
     #: The database model, for the standard actions.

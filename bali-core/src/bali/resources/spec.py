@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bali.resources.etags import Etags
+from bali.resources.expanding import Expansions
 from bali.resources.permissions import Permission
 from bali.resources.read_masks import ReadMasks
 from bali.schemas import Record
@@ -88,6 +89,7 @@ class ActionSpec:
     the pipeline reads instead of the action (see `reserved`). `etags` makes the etag of an answer
     that is an item, None for other answers. `single` is what a batch does many of, None for what is
     no batch. `parents` are the fields with the keys of the items above, of a nested resource.
+    `expansions` are what callers may have expanded in the items of an answer, None for nothing.
 
     `work`: of a long-running action, the same action as it is when a worker performs it, whose
     response is that of the operation; None for every other. `rpc_service` is the full name of the
@@ -123,6 +125,7 @@ class ActionSpec:
     answers: Answers | None = None
     read_masks: ReadMasks | None = None
     parents: tuple[str, ...] = ()
+    expansions: Expansions | None = None
     summary: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()

@@ -183,12 +183,14 @@ class Repeats(Protocol):
 class Within:
     """The parent of items: those whose `attribute` is `key`, the key of an item of `store`.
 
-    `store` holds the parents as the caller sees them.
+    `store` holds the parents as the caller sees them. With `is_any` the key does not matter: the
+    items of every one of them count.
     """
 
     attribute: str
     key: Any
     store: ContractStore
+    is_any: bool = False
 
 
 @runtime_checkable
@@ -225,6 +227,21 @@ class ContractStore(Store, Protocol):
 
         `name` chooses one of several. Raises `ConfigurationError`, beginning with `where`, when
         there is none, or more than one.
+        """
+
+    def relation_to(self, name: str, other: ContractStore, *, where: str) -> bool:
+        """Tell whether a relation to the items of another store leads to many of them.
+
+        Raises `ConfigurationError`, beginning with `where`, when there is no such relation.
+        """
+
+    async def related(
+        self, name: str, keys: Sequence[Any], others: ContractStore
+    ) -> Sequence[tuple[Any, Any]]:
+        """Return the items that a relation of the items with these keys leads to.
+
+        Each comes with the key of the item that it belongs to, in one statement. `others` are the
+        items of the other store as the caller sees them.
         """
 
     async def check_parent(self) -> None:
