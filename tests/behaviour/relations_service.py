@@ -178,6 +178,11 @@ LineResource.expandable = {"order": OrderResource, "product": ProductResource}
 ProductResource.expandable = {"lines": LineResource}
 
 
+CustomerResource.filter_fields = ["name", "orders.title", "orders.lines.product.name"]
+OrderResource.filter_fields = ["title", "customer.name", "lines.amount", "lines.product.name"]
+ProductResource.filter_fields = ["id", "name", "lines.order.title", "lines.order.customer.name"]
+
+
 def make_app() -> Bali:
     """Return the app; `db` must be connected by whoever runs it."""
     return Bali(

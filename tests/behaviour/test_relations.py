@@ -563,3 +563,106 @@ class TestExpansionOnTheWire:
         schema = told["components"]["schemas"][order.rpartition("/")[2]]
         assert {"customer", "lines"} <= schema["properties"].keys()
         assert not {"customer", "lines"} & set(schema["required"])
+
+
+class TestFilter:
+    @pytest.fixture
+    def shop(self, live: LiveServer, title: str) -> Shop:
+        return Shop(title)
+
+    def orders(
+        self, client: ServiceClient, shop: Shop, text: str, metadata: Any = None, **more: Any
+    ) -> list[str]:
+        arguments = {**shop.place, "filter": text, **more}
+        return titles(call(client, "orders.list", metadata, **arguments))
+
+    def test_a_filter_looks_through_a_relation(
+        self, client: ServiceClient, shop: Shop, title: str
+    ) -> None:
+        both = [f"{title}-0", f"{title}-1"]
+        assert self.orders(client, shop, f'customer.name = "{title}"') == both
+        assert self.orders(client, shop, 'customer.name = "x"') == []
+        assert self.orders(client, shop, 'customer.name != "x"') == both
+        assert self.orders(client, shop, f'NOT customer.name = "{title}"') == []
+        assert self.orders(client, shop, f'customer.name : "{title.upper()}"') == both
+        with at_most_queries(db, 1):
+            self.orders(client, shop, f'customer.name = "{title}"')
+
+    def test_any_of_many_fits(self, client: ServiceClient, shop: Shop, title: str) -> None:
+        both = [f"{title}-0", f"{title}-1"]
+        text = f'lines.product.name = "{shop.products[0]}"'
+        assert self.orders(client, shop, text) == [f"{title}-0"]
+        assert self.orders(client, shop, f"NOT ({text})") == [f"{title}-1"]
+        assert self.orders(client, shop, f"-{text}") == [f"{title}-1"]
+        assert self.orders(client, shop, f'lines.product.name = "{title}-*"') == both
+        order(shop.customer, f"{title}-2")
+        assert self.orders(client, shop, "lines.amount:*") == both
+        assert self.orders(client, shop, "lines.amount = null") == [f"{title}-2"]
+        assert self.orders(client, shop, "lines.amount >= 1 AND lines.amount < 2") == both
+        for more in ({"with_total": True}, {"order_by": "title desc"}, {"page_size": 1}):
+            found = self.orders(client, shop, text, **more)
+            assert found == [f"{title}-0"]
+        page = call(client, "orders.list", **shop.place, filter=text, with_total=True)
+        assert page["total"] == 1
+
+    def test_what_belongs_to_others_fits_nothing(
+        self, client: ServiceClient, shop: Shop, title: str
+    ) -> None:
+        text = f'lines.product.name = "{shop.products[2]}"'
+        both = [f"{title}-0", f"{title}-1"]
+        assert self.orders(client, shop, text, ANN) == both
+        assert self.orders(client, shop, text, BOB) == []
+        assert self.orders(client, shop, f"NOT {text}", BOB) == both
+        order(shop.customer, f"{title}-h", agent="ann")
+        mine = f'name = "{title}" AND orders.title = "{title}-h"'
+        for caller, count in ((ANN, 1), (BOB, 0), (None, 1)):
+            found = call(client, "customers.list", caller, filter=mine, with_total=True)
+            assert (len(found["items"]), found["total"]) == (count, count)
+        secret = customer(f"{title}-s", agent="ann")
+        made(Line(order_id=order(secret, f"{title}-t"), product_id=shop.products[0]))
+        for text in (
+            f'lines.order.title = "{title}-t"',
+            f'lines.order.customer.name = "{title}-s"',
+        ):
+            for caller, ids in ((ANN, [shop.products[0]]), (BOB, [])):
+                found = call(client, "products.list", caller, filter=text)
+                assert [item["id"] for item in found["items"]] == ids
+
+    def test_actions_with_a_list_request_are_alike(
+        self, client: ServiceClient, shop: Shop, title: str
+    ) -> None:
+        text = f'lines.product.name = "{shop.products[2]}"'
+        for caller, count in ((ANN, 2), (BOB, 0)):
+            found = call(client, "orders.search", caller, **shop.place, filter=text)
+            assert len(found["items"]) == count
+
+    def test_what_is_deleted_fits_nothing(
+        self, client: ServiceClient, shop: Shop, title: str
+    ) -> None:
+        text = f'orders.title = "{title}-0"'
+        assert len(call(client, "customers.list", filter=text)["items"]) == 1
+        client.call("orders.delete", {**shop.place, "id": shop.orders[0]})
+        assert call(client, "customers.list", filter=text)["items"] == []
+        found = call(client, "customers.list", filter=text, show_deleted=True)
+        assert found["items"] == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "customer.agent = x",
+            "customer = x",
+            "lines.order.title = x",
+            "title.length = 1",
+            "lines.amount = x",
+            "customer.name.first = x",
+        ],
+    )
+    def test_a_path_has_to_be_declared(self, client: ServiceClient, shop: Shop, text: str) -> None:
+        error = refused(client, "orders.list", **shop.place, filter=text)
+        assert list(fields_of(error)) == ["filter"]
+
+    def test_a_word_is_searched_in_the_item_alone(
+        self, client: ServiceClient, shop: Shop, title: str
+    ) -> None:
+        assert self.orders(client, shop, f'"{title}-0"') == [f"{title}-0"]
+        assert self.orders(client, shop, f'"{shop.products[0]}"') == []

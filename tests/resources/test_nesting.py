@@ -180,3 +180,27 @@ def test_a_relation_has_not_the_name_of_a_field() -> None:
     values = {"model": Author, "schema": AuthorSchema, "expandable": {"written": BookResource}}
     text = error_of(type("AuthorResource", (ModelResource,), values))
     assert "expandable 'written' is a field of AuthorSchema already" in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["written.nothing", "nothing.title", "name.title", "written.", ".name", "written.a.b.c.title"],
+)
+def test_a_path_of_a_filter_leads_to_a_field(path: str) -> None:
+    values = {"model": Author, "filter_fields": ["name", path]}
+    text = error_of(type("AuthorResource", (ModelResource,), values))
+    assert repr(path) in text
+
+
+def test_a_path_of_a_filter_leads_to_what_a_caller_sees() -> None:
+    class BookSchema(BaseModel):
+        id: int
+
+    book = type("BookResource", (ModelResource,), {"model": Book, "schema": BookSchema})
+    values = {
+        "model": Author,
+        "expandable": {"written": book},
+        "filter_fields": ["written.title"],
+    }
+    text = error_of(type("AuthorResource", (ModelResource,), values))
+    assert "'written.title' leads to no field" in text

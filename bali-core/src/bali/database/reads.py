@@ -88,7 +88,9 @@ class ReadPlan:
         if query.filters:
             statement = statement.where(*get_filters_expr(self._model, **query.filters))
         if query.condition is not None:
-            statement = statement.where(*filter_condition(self._model, query.condition))
+            statement = statement.where(
+                *filter_condition(self._model, query.condition, query.relations)
+            )
         limits = {"limit": query.page_size + 1, "offset": query.skip}
         rows = await self._rows(statement, limits)
         parent = store.parent

@@ -96,6 +96,21 @@ class ModelStore:
         ):
             raise parent.missing()
 
+    def filterable_through(self, relations: Sequence[str]) -> Mapping[str, Any]:
+        """Return the annotation of each column of what relations lead to."""
+        model = self.model
+        for name in relations:
+            found = model.__mapper__.relationships.get(name)
+            if found is None:
+                return {}
+            model = found.mapper.class_
+        return filterable(model)
+
+    def leads_to(self, name: str, other: Any) -> bool:
+        """Tell whether a relation leads to the items of another store."""
+        found = self.model.__mapper__.relationships.get(name)
+        return found is not None and found.mapper is other.model.__mapper__
+
     def relation_to(self, name: str, other: Any, *, where: str) -> bool:
         """Tell whether a relation to the items of another store leads to many of them."""
         return bool(relation(self.model, name, other.model, where=where).uselist)
@@ -198,7 +213,7 @@ class ModelStore:
         `total` counts them; without it the `select` itself is counted. The query's condition is
         added to both.
         """
-        conditions = filter_condition(self.model, query.condition)
+        conditions = filter_condition(self.model, query.condition, query.relations)
         chosen = chosen.where(*conditions)
         terms = ordering_of(self.model, query.order_by, query.sortable)
         backend = self.database.backend

@@ -36,6 +36,7 @@ from bali.resources.results import result_of
 from bali.resources.spec import ActionSpec, Wrap
 from bali.resources.store import ContractStore, Listing, UnitFactory
 from bali.resources.streams import items_of
+from bali.resources.traversal import filter_relations, seen_relations
 from bali.resources.validation import MAX_DEPTH
 
 __all__ = ["Pipeline"]
@@ -253,6 +254,10 @@ class Pipeline:
             context.read_mask = take_paths(parameters, READ_MASK)
         if spec.parents:
             context.parents = parent_keys(spec.parents, parameters)
+        if prepared.relations:
+            for request in keywords.values():
+                if isinstance(request, ListRequest):
+                    request.look_through(seen_relations(prepared.relations, context))
         if spec.expansions is not None:
             context.expand = take_paths(parameters, EXPAND)
         return prepared, keywords
@@ -261,11 +266,12 @@ class Pipeline:
 class _Prepared:
     """What the calls of one action share."""
 
-    __slots__ = ("guard", "read", "repeater", "validator")
+    __slots__ = ("guard", "read", "relations", "repeater", "validator")
 
     def __init__(self, spec: ActionSpec, max_depth: int) -> None:
         self.validator = validator_of(spec, max_depth=max_depth)
         self.read: Read | None = read_of(spec)
+        self.relations = filter_relations(spec.resource)
         guard = Guard(spec)
         self.guard = None if guard.is_idle else guard
         self.repeater: Repeater | None = None

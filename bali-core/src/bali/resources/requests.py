@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     create_model,
     field_validator,
     model_validator,
@@ -20,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from bali.errors import FieldError, ValidationFailed
 from bali.resources.filter import Condition, FilterError, FilterFields, condition_of, matches
-from bali.resources.store import ListQuery
+from bali.resources.store import ListQuery, Store
 from bali.schemas import Scalar, ScalarKind
 from bali.schemas.behaviour import is_immutable, is_input_only, is_output_only
 
@@ -86,6 +87,8 @@ class ListRequest(BaseModel):
     #: Declared filter -> the attribute that holds its value.
     filter_attributes: ClassVar[Mapping[str, str]] = {}
 
+    _relations: Mapping[str, Store] = PrivateAttr(default_factory=dict)
+
     page_size: int | None = Field(
         default=None,
         ge=0,
@@ -130,6 +133,10 @@ class ListRequest(BaseModel):
         except FilterError as error:
             raise PydanticCustomError("invalid_filter", "{text}", {"text": str(error)}) from None
         return text
+
+    def look_through(self, relations: Mapping[str, Store]) -> None:
+        """Take what the caller sees at each path of relations; the pipeline does that."""
+        self._relations = relations
 
     @property
     def filters(self) -> dict[str, Any]:
@@ -186,6 +193,7 @@ class ListRequest(BaseModel):
             filter=self.filter,
             condition=self.condition,
             show_deleted=getattr(self, "show_deleted", False),
+            relations=self._relations,
             parents={name: getattr(self, held) for name, held in self.parent_attributes.items()},
         )
 

@@ -50,7 +50,8 @@ class ListQuery:
     asks for the number of all items. `sortable` are the names that `order_by` may have, None for
     every column: what a caller does not see must not be learnt from an ordering either.
     `show_deleted` says that the store was asked for soft-deleted items, too, and `parents` whose
-    items they are.
+    items they are. `relations` are the items that the caller sees at the paths of relations that
+    the condition goes through ("user", "user.orders").
     """
 
     page_size: int
@@ -64,6 +65,7 @@ class ListQuery:
     condition: Condition | None = None
     show_deleted: bool = False
     parents: Mapping[str, Any] = field(default_factory=dict)
+    relations: Mapping[str, Store] = field(default_factory=dict)
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -228,6 +230,15 @@ class ContractStore(Store, Protocol):
         `name` chooses one of several. Raises `ConfigurationError`, beginning with `where`, when
         there is none, or more than one.
         """
+
+    def filterable_through(self, relations: Sequence[str]) -> Mapping[str, Any]:
+        """Return what `filterable` does for the items that relations lead to.
+
+        Nothing for relations that there are not.
+        """
+
+    def leads_to(self, name: str, other: ContractStore) -> bool:
+        """Tell whether a relation leads to the items of another store."""
 
     def relation_to(self, name: str, other: ContractStore, *, where: str) -> bool:
         """Tell whether a relation to the items of another store leads to many of them.
