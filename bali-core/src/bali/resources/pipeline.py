@@ -189,9 +189,13 @@ class Pipeline:
     async def _perform(self, call: Call, conclude: Conclude) -> None:
         spec = call.spec
         prepared = self._prepared.get(spec) or self.prepare(spec)
-        _, keywords = prepared.validator.read(call.arguments)
+        parameters, keywords = prepared.validator.read(call.arguments)
+        prepared.place(call.context, parameters, keywords)
         async with _open(self.units):
-            await conclude(await _result(spec, spec.resource(None, call.context), keywords))
+            resource = spec.resource(None, call.context)
+            if spec.parents:
+                await resource.store.check_parent()
+            await conclude(await _result(spec, resource, keywords))
 
     async def stream(self, call: Call) -> AsyncGenerator[BaseModel, None]:
         """Answer a streaming call: objects of `spec.response_model`, one by one.
@@ -252,12 +256,7 @@ class Pipeline:
             reserve(context, spec.reserved, parameters)
         if spec.read_masks is not None:
             context.read_mask = take_paths(parameters, READ_MASK)
-        if spec.parents:
-            context.parents = parent_keys(spec.parents, parameters)
-        if prepared.relations:
-            for request in keywords.values():
-                if isinstance(request, ListRequest):
-                    request.look_through(seen_relations(prepared.relations, context))
+        prepared.place(context, parameters, keywords)
         if spec.expansions is not None:
             context.expand = take_paths(parameters, EXPAND)
         return prepared, keywords
@@ -266,11 +265,12 @@ class Pipeline:
 class _Prepared:
     """What the calls of one action share."""
 
-    __slots__ = ("guard", "read", "relations", "repeater", "validator")
+    __slots__ = ("_parents", "guard", "read", "relations", "repeater", "validator")
 
     def __init__(self, spec: ActionSpec, max_depth: int) -> None:
         self.validator = validator_of(spec, max_depth=max_depth)
         self.read: Read | None = read_of(spec)
+        self._parents = spec.parents
         self.relations = filter_relations(spec.resource)
         guard = Guard(spec)
         self.guard = None if guard.is_idle else guard
@@ -278,6 +278,17 @@ class _Prepared:
         store = spec.resource.find_store() if "request_id" in spec.reserved else None
         if isinstance(store, ContractStore):
             self.repeater = Repeater(spec, store.repeats)
+
+    def place(
+        self, context: Context, parameters: BaseModel | None, keywords: Mapping[str, Any]
+    ) -> None:
+        """Say whose items a call is about, and what its filter may look at."""
+        if self._parents:
+            context.parents = parent_keys(self._parents, parameters)
+        if self.relations:
+            for request in keywords.values():
+                if isinstance(request, ListRequest):
+                    request.look_through(seen_relations(self.relations, context))
 
 
 class _NothingKept(Exception):
