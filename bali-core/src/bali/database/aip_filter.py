@@ -12,6 +12,8 @@ import decimal
 import enum
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import Uuid, and_, false, func, not_, or_, true
@@ -68,9 +70,19 @@ def filterable(model: type[Any]) -> Mapping[str, Any]:
     }
 
 
-def filter_condition(model: type[Any], condition: Condition | None) -> tuple[Any, ...]:
-    """Return the condition of a filter for `select(...).where(*...)`; nothing for None."""
-    return () if condition is None else (_Compiler(model).compile(condition, is_negated=False),)
+def filter_condition(
+    model: type[Any],
+    condition: Condition | None,
+    relations: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[Any, ...]:
+    """Return the condition of a filter for `select(...).where(*...)`; nothing for None.
+
+    `relations` are the stores at the paths of relations that it goes through, as a caller sees
+    them; of others, all that is not deleted counts.
+    """
+    if condition is None:
+        return ()
+    return (_Compiler(model, relations).compile(condition, is_negated=False),)
 
 
 def _annotation(name: str, column: Any) -> Any:
@@ -95,8 +107,9 @@ class _Compiler:
     A negation is carried down to the leaves, where a missing value is known.
     """
 
-    def __init__(self, model: type[Any]) -> None:
+    def __init__(self, model: type[Any], relations: Mapping[str, Any]) -> None:
         self._model = model
+        self._relations = relations
         self._columns = columns_of(model)
 
     def compile(self, node: Condition, *, is_negated: bool) -> Any:
@@ -109,7 +122,33 @@ class _Compiler:
             return _declared(node, is_negated=is_negated)
         return self._leaf(node, is_negated=is_negated)
 
+    def _through(self, node: Any, name: str, rest: str, *, is_negated: bool) -> Any:
+        """Compile a condition on what a relation leads to: true when any of it fits."""
+        if isinstance(node, Presence) and not node.is_present:
+            return self._through(
+                replace(node, is_present=True), name, rest, is_negated=not is_negated
+            )
+        attribute = getattr(self._model, name)
+        model = attribute.property.mapper.class_
+        store, prefix = self._relations.get(name), f"{name}."
+        seen = model.__store__.conditions if store is None else store.conditions
+        inner = _Compiler(
+            model,
+            {
+                path.removeprefix(prefix): below
+                for path, below in self._relations.items()
+                if path.startswith(prefix)
+            },
+        )
+        found = inner.compile(replace(node, attribute=rest), is_negated=False)
+        exists = attribute.any if attribute.property.uselist else attribute.has
+        condition = exists(and_(found, *seen))
+        return not_(condition) if is_negated else condition
+
     def _leaf(self, node: Comparison | TextMatch | Presence, *, is_negated: bool) -> Any:
+        name, dot, rest = node.attribute.partition(".")
+        if dot:
+            return self._through(node, name, rest, is_negated=is_negated)
         attribute = getattr(self._model, node.attribute)
         if isinstance(node, Presence):
             is_present = node.is_present is not is_negated

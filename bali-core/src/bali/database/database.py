@@ -11,7 +11,7 @@ import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, MetaData, text
+from sqlalchemy import URL, Engine, MetaData, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
@@ -151,6 +151,12 @@ class Database:
                 _close_at_exit(self)
         connected.watch_loop()
         return connected.engine
+
+    def has_engine(self, engine: Engine) -> bool:
+        """Tell whether an engine of SQLAlchemy is one of these, of whatever event loop."""
+        return any(
+            engine.pool is known.engine.sync_engine.pool for known in tuple(self._engines.values())
+        )
 
     def new_engine(self) -> AsyncEngine:
         """Return an engine with the same address and options, to be disposed of by the caller."""

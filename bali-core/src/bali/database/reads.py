@@ -48,14 +48,17 @@ def is_plain(model: type[Any], schema: type[BaseModel] | None) -> bool:
 class ReadPlan:
     """Get and list of one model as objects of one schema; built once, for every loop and thread."""
 
-    def __init__(self, store: Any, schema: type[BaseModel]) -> None:
+    def __init__(
+        self, store: Any, schema: type[BaseModel], made: type[BaseModel] | None = None
+    ) -> None:
+        """`made` is the class of the objects, when it has fields that no plan reads."""
         self._store = store
         self._model = store.model
         self._database = store.database
         hidden = input_only_attributes(schema)
         self._names = tuple(name for name in schema.model_fields if name not in hidden)
         self._columns = tuple(columns_of(self._model)[name] for name in self._names)
-        self._make = _maker(schema, self._names)
+        self._make = _maker(made or schema, self._names)
         key = self._model.__mapper__.primary_key[0]
         self._get = select(*self._columns).where(key == bindparam("key", type_=key.type))
         self._lists: dict[tuple[str, str], tuple[tuple[Term, ...], Select[Any]]] = {}
@@ -85,9 +88,14 @@ class ReadPlan:
         if query.filters:
             statement = statement.where(*get_filters_expr(self._model, **query.filters))
         if query.condition is not None:
-            statement = statement.where(*filter_condition(self._model, query.condition))
+            statement = statement.where(
+                *filter_condition(self._model, query.condition, query.relations)
+            )
         limits = {"limit": query.page_size + 1, "offset": query.skip}
         rows = await self._rows(statement, limits)
+        parent = store.parent
+        if not rows and parent is not None and not await self._rows(parent.statement, {}):
+            raise parent.missing()
         token = ""
         items = [self._make(row) for row in rows[: query.page_size]]
         if len(rows) > query.page_size:

@@ -14,7 +14,9 @@ from bali.database.columns import columns_of, integer_range, python_type
 from bali.database.filters import filter_types, get_filters_expr
 from bali.database.managers import load_what_the_database_set, store_object
 from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_after
+from bali.database.parents import ParentRow, reference
 from bali.database.reads import ReadPlan, is_plain
+from bali.database.related import MAX_KEYS, related_rows, relation
 from bali.database.repeats import DatabaseRepeats
 from bali.database.schema import model_to_schema
 from bali.database.soft_delete import SoftDelete, is_alive, mark_deleted, take_back
@@ -27,7 +29,7 @@ from bali.errors import (
     NotFound,
     PermissionDenied,
 )
-from bali.resources import Changes, ListQuery, Page
+from bali.resources import Changes, ListQuery, Page, Within
 
 __all__ = ["ModelStore", "StoreAccess"]
 
@@ -47,7 +49,12 @@ class ModelStore:
     """The items of one model, as one caller sees them; see `bali.resources.ContractStore`."""
 
     def __init__(
-        self, model: type[Any], *, visible: Any = True, show_deleted: bool = False
+        self,
+        model: type[Any],
+        *,
+        visible: Any = True,
+        show_deleted: bool = False,
+        within: Within | None = None,
     ) -> None:
         self.model = model
         self.database = model.__database__
@@ -56,17 +63,80 @@ class ModelStore:
         self._visible: tuple[Any, ...] = ()
         if visible is not True:
             self._visible = (false() if visible is False else visible,)
+        self._parent = None if within is None else ParentRow(model, within)
 
-    def seen(self, *, visible: Any = True, show_deleted: bool = False) -> ModelStore:
+    def seen(
+        self, *, visible: Any = True, show_deleted: bool = False, within: Within | None = None
+    ) -> ModelStore:
         """Return the store as one caller sees it."""
-        return ModelStore(self.model, visible=visible, show_deleted=show_deleted)
+        return ModelStore(self.model, visible=visible, show_deleted=show_deleted, within=within)
 
     @property
     def conditions(self) -> tuple[Any, ...]:
         """What every item has to fulfil that is read."""
         if self.is_soft and not self._show_deleted:
-            return (*self._visible, is_alive(self.model))
-        return self._visible
+            return (*self._limits, is_alive(self.model))
+        return self._limits
+
+    @property
+    def _limits(self) -> tuple[Any, ...]:
+        """What an item has to fulfil that the caller sees, deleted or not."""
+        return self._visible if self._parent is None else (*self._visible, *self._parent.conditions)
+
+    @property
+    def parent(self) -> ParentRow | None:
+        """Whose items these are, None for those of nobody in particular."""
+        return self._parent
+
+    async def check_parent(self) -> None:
+        """Raise `NotFound` when the parent that the store is within is not there."""
+        parent = self._parent
+        if parent is not None and not await self.database.run(
+            lambda session: session.scalar(parent.statement)
+        ):
+            raise parent.missing()
+
+    def filterable_through(self, relations: Sequence[str]) -> Mapping[str, Any]:
+        """Return the annotation of each column of what relations lead to."""
+        model = self.model
+        for name in relations:
+            found = model.__mapper__.relationships.get(name)
+            if found is None:
+                return {}
+            model = found.mapper.class_
+        return filterable(model)
+
+    def leads_to(self, name: str, other: Any) -> bool:
+        """Tell whether a relation leads to the items of another store."""
+        found = self.model.__mapper__.relationships.get(name)
+        return found is not None and found.mapper is other.model.__mapper__
+
+    def relation_to(self, name: str, other: Any, *, where: str) -> bool:
+        """Tell whether a relation to the items of another store leads to many of them."""
+        return bool(relation(self.model, name, other.model, where=where).uselist)
+
+    def is_many(self, name: str) -> bool:
+        """Tell whether a relation leads to many items."""
+        return bool(self.model.__mapper__.relationships[name].uselist)
+
+    async def related(
+        self, name: str, keys: Sequence[Any], others: Any
+    ) -> Sequence[tuple[Any, Any]]:
+        """Return the items that a relation leads to, each with the key of whose it is."""
+
+        async def work(session: AsyncSession) -> Sequence[tuple[Any, Any]]:
+            found: list[tuple[Any, Any]] = []
+            for start in range(0, len(keys), MAX_KEYS):
+                chunk = keys[start : start + MAX_KEYS]
+                rows = await session.execute(related_rows(self, name, chunk, others))
+                found += [(key, item) for key, item in rows.unique()]
+            return found
+
+        return await self.database.run(work)  # type: ignore[no-any-return]  # of `work`
+
+    def reference_to(self, other: Any, name: str | None, *, where: str) -> str:
+        """Return the attribute that holds the key of an item of another store."""
+        return reference(self.model, other.model, name, where=where)
 
     @property
     def version_name(self) -> str | None:
@@ -90,6 +160,11 @@ class ModelStore:
     def key_type(self) -> Any:
         """The Python type of the key."""
         return python_type(self._key)
+
+    @property
+    def key_column(self) -> Any:
+        """The column of the key."""
+        return self._key
 
     @property
     def _key(self) -> Any:
@@ -121,7 +196,8 @@ class ModelStore:
 
     def read_plan(self, schema: type[BaseModel]) -> ReadPlan | None:
         """Return the way to read items as objects of `schema` without the ORM, None without one."""
-        return ReadPlan(self, schema) if is_plain(self.model, schema) else None
+        own = getattr(schema, "__unexpanded__", schema)
+        return ReadPlan(self, own, schema) if is_plain(self.model, own) else None
 
     async def list(self, query: ListQuery) -> Page[Any]:
         """Return one page."""
@@ -137,7 +213,7 @@ class ModelStore:
         `total` counts them; without it the `select` itself is counted. The query's condition is
         added to both.
         """
-        conditions = filter_condition(self.model, query.condition)
+        conditions = filter_condition(self.model, query.condition, query.relations)
         chosen = chosen.where(*conditions)
         terms = ordering_of(self.model, query.order_by, query.sortable)
         backend = self.database.backend
@@ -177,7 +253,7 @@ class ModelStore:
         """Store a new item and return it."""
 
         async def work(session: AsyncSession) -> Any:
-            item = await store_object(session, self.model(**values))
+            item = await store_object(session, self.model(**self._placed(values)))
             await self._refuse_invisible(session, [item])
             return item
 
@@ -187,7 +263,7 @@ class ModelStore:
         """Store new items, in one statement, and return them in this order."""
 
         async def work(session: AsyncSession) -> Sequence[Any]:
-            items = [self.model(**item) for item in values]
+            items = [self.model(**self._placed(item)) for item in values]
             session.add_all(items)
             await session.flush()
             await self._load_rest(session, items)
@@ -303,7 +379,7 @@ class ModelStore:
         if self.database.backend == "sqlite":
             await _lock_sqlite(session)
         return await self._all_found(
-            session, keys, self._visible, lock={"key_share": True} if key_share else {}
+            session, keys, self._limits, lock={"key_share": True} if key_share else {}
         )
 
     async def _all_found(
@@ -352,6 +428,8 @@ class ModelStore:
 
     async def _refuse_invisible(self, session: AsyncSession, items: Sequence[Any]) -> None:
         """Raise `PermissionDenied` when an item became one that its caller cannot see."""
+        if self._parent is not None and not all(map(self._parent.owns, items)):
+            raise self._forbidden()
         if not self._visible:
             return
         keys = {getattr(item, self.key_name) for item in items}
@@ -359,9 +437,16 @@ class ModelStore:
             select(func.count()).select_from(self.model).where(self._key.in_(keys), *self._visible)
         )
         if await session.scalar(statement) != len(keys):
-            raise PermissionDenied(
-                f"You may not make such a {self.model.__name__}", reason="NOT_VISIBLE"
-            )
+            raise self._forbidden()
+
+    def _forbidden(self) -> PermissionDenied:
+        return PermissionDenied(
+            f"You may not make such a {self.model.__name__}", reason="NOT_VISIBLE"
+        )
+
+    def _placed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the values of a new item, which belongs to the parent."""
+        return values if self._parent is None else {**values, **self._parent.values}
 
     def missing(self, *keys: Any) -> NotFound:
         """Return the error for keys without an item."""

@@ -116,7 +116,9 @@ class Binder:
                 used.add(target.name)
                 slots.append(self.slot(field, target, mode))
         refuse_unused(record, descriptor, used)
-        codec.complete(slots, FORMER_NAMES if mode is Mode.REQUEST else None)
+        expanded = frozenset(field.name for field in record.fields if field.is_expanded)
+        former = FORMER_NAMES if mode is Mode.REQUEST else None
+        codec.complete(slots, former, expanded=expanded)
         return codec
 
     def target(self, field: Field, descriptor: Descriptor, mode: Mode) -> FieldDescriptor | None:

@@ -75,6 +75,7 @@ class Codec:
 
     __slots__ = (
         "_by_name",
+        "_expanded",
         "_message_type",
         "_present",
         "_puts",
@@ -105,9 +106,17 @@ class Codec:
         return self._slots
 
     def complete(
-        self, slots: Iterable[Slot], former_names: Mapping[str, str] | None = None
+        self,
+        slots: Iterable[Slot],
+        former_names: Mapping[str, str] | None = None,
+        *,
+        expanded: frozenset[str] = frozenset(),
     ) -> None:
-        """Set the fields; `former_names` are other names by which a mapping may give them."""
+        """Set the fields; `former_names` are other names by which a mapping may give them.
+
+        `expanded` are attributes that an object may lack.
+        """
+        self._expanded = expanded
         self._slots = tuple(slots)
         self._puts = tuple(
             (slot.attribute, slot.plain_name, slot.put, slot.takes_none, slot.default)
@@ -151,7 +160,7 @@ class Codec:
     def _fill_from_object(self, message: Any, value: Any) -> None:
         attribute = ""
         try:
-            for attribute, plain_name, put, takes_none, _ in self._puts:
+            for attribute, plain_name, put, takes_none, _ in self._puts_for(value):
                 item = getattr(value, attribute)
                 if item is not None or takes_none:
                     if plain_name is not None:
@@ -164,6 +173,13 @@ class Codec:
                 self._fill_from_part(message, value)
                 return
             raise self._located(error, attribute) from error
+
+    def _puts_for(self, value: Any) -> Iterable[Any]:
+        """Return how to put what an object has."""
+        if not self._expanded:
+            return self._puts
+        absent = self._expanded - value.__dict__.keys()
+        return [put for put in self._puts if put[0] not in absent]
 
     def _fill_from_part(self, message: Any, value: Any) -> None:
         """Leave unset what an object lacks."""

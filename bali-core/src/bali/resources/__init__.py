@@ -35,7 +35,7 @@ from bali.resources.requests import FieldMask, ListRequest
 from bali.resources.resource import ModelResource, Resource
 from bali.resources.servicer import ServicerRuntime, use_servicer_runtime
 from bali.resources.spec import ActionSpec, HttpBinding, Kind, ResourceSpec, Wrap
-from bali.resources.store import Listing, ListQuery, Page, Store, Stored, UnitFactory
+from bali.resources.store import Listing, ListQuery, Page, Store, Stored, UnitFactory, Within
 
 __all__ = [
     "API",
@@ -75,6 +75,7 @@ __all__ = [
     "Store",
     "Stored",
     "UnitFactory",
+    "Within",
     "Wrap",
     "action",
     "current_context",

@@ -14,6 +14,7 @@ from bali.errors import FieldError, ValidationFailed
 from bali.resources.action import ActionOptions, place_of
 from bali.resources.messages import response
 from bali.resources.naming import camel
+from bali.resources.nesting import parent_fields, parent_keys
 from bali.resources.owner import Owner
 from bali.resources.permissions import permissions_of
 from bali.resources.reserved import reserved_fields
@@ -57,13 +58,17 @@ def batch_spec(
     name = kind.value
     stem = f"{camel(name)}{camel(owner.plural)}"
     by_key = kind in (Kind.BATCH_GET, Kind.BATCH_DELETE)
-    own = _keys(single) if by_key else {}
+    own = parent_fields(owner.resource) | (_keys(single) if by_key else {})
     own |= reserved_fields(kind, owner.store)
+    expansions = single.expansions if kind is Kind.BATCH_GET else None
+    own |= expansions.field() if expansions is not None else {}
     parameters = create_model(f"{stem}Parameters", __config__=ConfigDict(extra="forbid"), **own)
     request = Record(name=f"{stem}Request", description=f"Request of {stem}.")
     fields = owner.describer.model(parameters).fields
     if not by_key:
-        fields = (TreeField(name=_ITEMS, node=ListNode(item=single.request)), *fields)
+        items = TreeField(name=_ITEMS, node=ListNode(item=single.request))
+        count = len(owner.parents)
+        fields = (*fields[:count], items, *fields[count:])
     model = None
     if kind is not Kind.BATCH_DELETE and single.response_model is not None:
         item: Any = single.response_model
@@ -95,6 +100,7 @@ def batch_spec(
         response_model=model,
         answers=answers_of(described, model),
         read_masks=None,
+        expansions=expansions,
         wrap=Wrap.EMPTY if model is None else Wrap.ITEMS,
         permissions=permissions,
         keyword_of_body=None,
@@ -117,7 +123,7 @@ def _body(name: str, single: ActionSpec) -> type[BaseModel]:
     """Return the model that tells of a batch's body; `BatchValidator` does what it says."""
     fields: dict[str, Any] = {}
     for field, info in single.parameters.model_fields.items() if single.parameters else ():
-        if field not in _OF_THE_BATCH:
+        if field not in _OF_THE_BATCH and (info.alias or field) not in single.parents:
             fields[field] = (info.annotation, info)
     fields[str(single.body_field)] = (single.body, ...)
     config = ConfigDict(extra="forbid")
@@ -156,14 +162,17 @@ class BatchValidator:
         check_depth(arguments, self._max_depth)
         own = {name: value for name, value in arguments.items() if name != _ITEMS}
         parameters, _ = self._own.collect(own, errors)
-        found = self._items(arguments.get(_ITEMS), errors)
+        parents = parent_keys(self._single_spec.parents, parameters)
+        found = self._items(arguments.get(_ITEMS), parents, errors)
         if errors:
             raise ValidationFailed(field_errors=errors[:_MAX_ERRORS])
         if self._kind is Kind.BATCH_CREATE:
             return parameters, {"items": [change.values for change in found]}
         return parameters, {"changes": found}
 
-    def _items(self, sent: Any, errors: builtins.list[FieldError]) -> builtins.list[Change]:
+    def _items(
+        self, sent: Any, parents: Mapping[str, Any], errors: builtins.list[FieldError]
+    ) -> builtins.list[Change]:
         if not isinstance(sent, list | tuple) or not sent:
             text = f"is a list of 1 to {MAX_BATCH} requests"
             errors.append(FieldError(field=_ITEMS, reason="REQUIRED", description=text))
@@ -176,7 +185,7 @@ class BatchValidator:
         keys: set[Any] = set()
         for number, item in enumerate(sent):
             own: builtins.list[FieldError] = []
-            change = self._item(item, own)
+            change = self._item(item, parents, own)
             if change is not None and self._kind is Kind.BATCH_UPDATE and change.key in keys:
                 text = "is the key of another request of this batch"
                 own.append(FieldError(field="id", reason="DUPLICATE", description=text))
@@ -188,7 +197,9 @@ class BatchValidator:
                 break
         return found
 
-    def _item(self, sent: Any, errors: builtins.list[FieldError]) -> Change | None:
+    def _item(
+        self, sent: Any, parents: Mapping[str, Any], errors: builtins.list[FieldError]
+    ) -> Change | None:
         if not isinstance(sent, Mapping):
             errors.append(
                 FieldError(field="", reason="OBJECT_TYPE", description="must be an object")
@@ -198,10 +209,14 @@ class BatchValidator:
             if sent.get(name):
                 text = "belongs to the batch, not to one of its requests"
                 errors.append(FieldError(field=name, reason="UNKNOWN_FIELD", description=text))
-        parameters, keywords = self._single.collect(sent, errors)
+        spec = self._single_spec
+        parameters, keywords = self._single.collect({**parents, **sent}, errors)
+        for name, key in parent_keys(spec.parents, parameters).items():
+            if key != parents.get(name):
+                text = "is not that of the batch"
+                errors.append(FieldError(field=name, reason="CONTRADICTION", description=text))
         if errors:
             return None
-        spec = self._single_spec
         return Change(
             key=keywords.get(spec.keyword_of_id or ""),
             values=keywords[str(spec.keyword_of_body)],

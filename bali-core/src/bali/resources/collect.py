@@ -18,6 +18,8 @@ from pydantic import BaseModel
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, options_in, place_of
 from bali.resources.batches import BATCHES, batch_spec
+from bali.resources.expanding import Expansions, item_schema
+from bali.resources.nesting import nested_path, parents_of
 from bali.resources.operation import action_spec
 from bali.resources.owner import Owner
 from bali.resources.resource import EXTRA_ACTIONS, STANDARD_ACTIONS, ModelResource, Resource
@@ -29,10 +31,21 @@ __all__ = ["Collector"]
 
 #: Segments of unreserved characters (RFC 3986 section 2.3).
 _PATH = re.compile(r"(/[\w.~-]+)+", re.ASCII)
+_KEY = re.compile(r"{\w+}")
 _IDENTIFIER = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 #: What is refused when it is nearly spelled right: a rule that nobody reads protects nothing.
-_SPELLED = ("permission_classes", "filters", "http_endpoint", "page_size", "batch", "visible_to")
+_SPELLED = (
+    "permission_classes",
+    "filters",
+    "http_endpoint",
+    "page_size",
+    "batch",
+    "visible_to",
+    "parent",
+    "parent_key",
+    "expandable",
+)
 _NEARLY = 0.85
 
 
@@ -82,17 +95,26 @@ class _ResourceReader:
         store = resource.find_store()
         self.place = place_of(resource)
         self.store = store
-        self.path = resource.endpoint()
+        self.path = nested_path(resource)
         self.owner = Owner(
             resource=resource,
             place=self.place,
             describer=describer,
             store=store,
-            schema=resource.schema or (store.schema() if store else None),
+            schema=self._schema(describer),
             singular=resource.singular_name(),
             plural=resource.plural_name(),
             path=self.path,
+            parents=parents_of(resource),
+            expansions=Expansions(resource, describer) if resource.expandable else None,
         )
+
+    def _schema(self, describer: Describer) -> type[BaseModel] | None:
+        schema = item_schema(self.resource)
+        own = getattr(schema, "__unexpanded__", None)
+        if schema is not None and own is not None:
+            describer.describe_as(own, schema)
+        return schema
 
     def read(self) -> ResourceSpec:
         self._check()
@@ -174,9 +196,10 @@ class _ResourceReader:
                 raise ConfigurationError(
                     f"{self.place}: {name!r} is not an identifier; set `name` and `plural`"
                 )
-        if not _PATH.fullmatch(self.path):
+        endpoint = self.resource.endpoint()
+        if not _PATH.fullmatch(endpoint):
             raise ConfigurationError(
-                f"{self.place}: http_endpoint {self.path!r} is not a URL path; write it like "
+                f"{self.place}: http_endpoint {endpoint!r} is not a URL path; write it like "
                 "http_endpoint = 'users'"
             )
 
@@ -257,7 +280,7 @@ def _limited(spec: ResourceSpec, *, with_http: bool, with_rpc: bool) -> Resource
 
 def _refuse_clashes(resources: Sequence[ResourceSpec]) -> None:
     _refuse_twice("resource name", ((item.singular, item.place) for item in resources))
-    _refuse_twice("HTTP path", ((item.path, item.place) for item in resources))
+    _refuse_twice("HTTP path", ((_shape(item.path), item.place) for item in resources))
     actions = [action for item in resources for action in item.actions]
     _refuse_twice(
         "gRPC method",
@@ -270,11 +293,16 @@ def _refuse_clashes(resources: Sequence[ResourceSpec]) -> None:
     _refuse_twice(
         "HTTP route",
         (
-            (f"{binding.method} {binding.path}", action.place)
+            (f"{binding.method} {_shape(binding.path)}", action.place)
             for action in actions
             for binding in action.bindings
         ),
     )
+
+
+def _shape(path: str) -> str:
+    """Return a path in which every key is written as that of an item."""
+    return _KEY.sub("{id}", path)
 
 
 def _refuse_twice(what: str, named: Iterable[tuple[str, str]]) -> None:

@@ -86,7 +86,8 @@ class Context:
     what it does (AIP-163); `show_deleted`, that soft-deleted items count (AIP-164);
     `expected_etag`, that the item still have this etag (AIP-154), "" for any; `repeat_key`, that
     the action be done once, however often it is asked for (AIP-155), "" for not. `etag` is that of
-    the item in the answer, "" when there is none.
+    the item in the answer, "" when there is none. `parents` are the keys of the items above, of a
+    nested resource, by field: `{"user_id": 7}`. `expand` names what the answer has of others.
     """
 
     operation: str = ""
@@ -105,6 +106,8 @@ class Context:
     repeat_key: str = ""
     etag: str = ""
     read_mask: tuple[str, ...] = ()
+    expand: tuple[str, ...] = ()
+    parents: Mapping[str, Any] = field(default_factory=dict)
     _traceparent: str = ""
 
     def __post_init__(self) -> None:

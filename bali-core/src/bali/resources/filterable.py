@@ -11,6 +11,7 @@ from bali.errors import ConfigurationError
 from bali.resources.filter import FilterFields, filter_fields
 from bali.resources.filter.literals import near
 from bali.resources.store import Store
+from bali.resources.traversal import traversed
 from bali.schemas import Describer
 from bali.schemas.behaviour import input_only_attributes, is_input_only
 
@@ -31,14 +32,16 @@ def filterable_fields(
     `ConfigurationError`, beginning with `where`, for a name in the resource's `filter_fields` that
     there is not, and for a function that no filter can call.
     """
-    known = _annotations(schema, store)
+    known = dict(_annotations(schema, store))
     declared: Any = resource.filter_fields
     if declared is not None:
         if isinstance(declared, str) or not isinstance(declared, Iterable):
             raise ConfigurationError(f"{where}: filter_fields is {declared!r}; write a list")
         names = list(declared)
         for name in names:
-            if name not in known:
+            if "." in str(name):
+                known[name] = name, traversed(resource, store, str(name), where=where)
+            elif name not in known:
                 raise ConfigurationError(
                     f"{where}: filter_fields: there is no field {name!r} that a caller sees and "
                     f"that can be filtered by; {near(str(name), known)}"

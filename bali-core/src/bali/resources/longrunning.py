@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, PrivateAttr, create_model
 from bali.errors import ConfigurationError
 from bali.resources.spec import ActionSpec, Kind, Wrap
 from bali.schemas import Describer
+from bali.schemas.answers import answers_of
 
 if TYPE_CHECKING:
     from bali.resources.context import Call
@@ -154,11 +155,13 @@ def long_running(spec: ActionSpec, describer: Describer, stem: str) -> ActionSpe
         __doc__=Operation.__doc__,
         response=(result | None, None),
     )
+    described = describer.model(model)
     return replace(
         spec,
         work=spec,
         bindings=tuple(replace(binding, status=202) for binding in spec.bindings),
         wrap=Wrap.NONE,
         response_model=model,
-        response=describer.model(model),
+        response=described,
+        answers=answers_of(described, model),
     )

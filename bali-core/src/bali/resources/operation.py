@@ -16,10 +16,12 @@ from pydantic import Field as PydanticField
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, place_of
 from bali.resources.etags import Etags
+from bali.resources.expanding import Expansions
 from bali.resources.filterable import filterable_fields, refuse_input_only
 from bali.resources.longrunning import long_running
 from bali.resources.messages import is_model, list_request, page_response, response, without_none
 from bali.resources.naming import camel, kebab
+from bali.resources.nesting import parent_fields
 from bali.resources.owner import Owner
 from bali.resources.permissions import permissions_of
 from bali.resources.read_masks import READ_MASK, ReadMasks, read_masks_of
@@ -118,9 +120,11 @@ class _ActionReader:
             keyword_of_id=self.signature.key.name if self.signature.key else None,
             keywords={argument.name: argument.name for argument in self.signature.scalars},
             reserved=frozenset(reserved_fields(self.kind, self.owner.store)),
+            parents=self.owner.parent_names,
             etags=self._etags(),
             answers=answers_of(described, response_model),
             read_masks=masks,
+            expansions=self._expansions(),
             summary=doc.partition("\n")[0],
             description=doc,
             tags=self.options.tags or (self.owner.plural,),
@@ -207,18 +211,32 @@ class _ActionReader:
             return None  # the author has a use for the name
         return read_masks_of(response, is_wrapped=wrap is not Wrap.NONE)
 
+    def _expansions(self) -> Expansions | None:
+        """Return what callers may have expanded: in items of the resource's own schema."""
+        if self.kind not in (Kind.GET, Kind.LIST):
+            return None
+        returns = self._returns()
+        item = get_args(returns)[0] if get_origin(returns) in (Page, list) else returns
+        return self.owner.expansions if item is self.owner.schema else None
+
     def _parameters(self, masks: ReadMasks | None) -> type[BaseModel] | None:
         masked = masks.field() if masks is not None else {}
+        expansions = self._expansions()
+        if expansions is not None:
+            masked |= expansions.field()
         if self.kind is Kind.LIST:
             base = self._list_request()
             if not masked:
                 return base
             return create_model(base.__name__, __base__=base, __module__=base.__module__, **masked)
-        fields: dict[str, Any] = {}
+        fields = parent_fields(self.owner.resource)
         if self.signature.key is not None:
             fields["id"] = (self._key_annotation(self.signature.key), PydanticField())
         for argument in self.signature.scalars:
             where = f"{self.where}: {argument.name}"
+            if argument.name in self.owner.parent_names:
+                self._check_parent(argument)
+                continue
             self.owner.describer.annotation(argument.annotation, where=where)
             options = {} if argument.default is MISSING else {"default": argument.default}
             fields |= request_field(argument.name, argument.annotation, **options)
@@ -240,13 +258,23 @@ class _ActionReader:
             **fields,
         )
 
+    def _check_parent(self, argument: Argument) -> None:
+        """Refuse a parameter for the key of a parent that is of another type."""
+        for parent in self.owner.parents:
+            if parent.name == argument.name and argument.annotation != parent.key_type:
+                raise ConfigurationError(
+                    f"{self.where}: {argument.name!r} is the key of the parent, of the type "
+                    f"{parent.key_type!r}; annotate it so, or rename the parameter"
+                )
+
     def _list_request(self) -> type[BaseModel]:
         body = self.signature.body
         base: type[BaseModel] = ListRequest
         if body is not None and body.annotation not in (MISSING, Any):
             base = self._model_of(body)
         if not issubclass(base, ListRequest):
-            return base
+            fields: Any = parent_fields(self.owner.resource)
+            return create_model(base.__name__, __base__=base, **fields) if fields else base
         resource, owner = self.owner.resource, self.owner
         filters: Mapping[str, Any] = {}
         if resource.filters:
@@ -264,10 +292,17 @@ class _ActionReader:
             base,
             filters,
             page_size=resource.page_size,
-            reserved=reserved_fields(Kind.LIST, owner.store) if self.kind is Kind.LIST else {},
+            reserved=self._fields_beside() if self.kind is Kind.LIST else {},
             where=owner.place,
         )
         return self._restricted(model)
+
+    def _fields_beside(self) -> dict[str, Any]:
+        """Return what every list of the resource takes."""
+        return {
+            **parent_fields(self.owner.resource),
+            **reserved_fields(Kind.LIST, self.owner.store),
+        }
 
     def _restricted(self, base: type[ListRequest]) -> type[ListRequest]:
         """Let a list be sorted and filtered by what its caller sees, and by nothing else."""
@@ -277,6 +312,10 @@ class _ActionReader:
         )
         if schema is not None:
             model.sortable_names = frozenset(schema.model_fields) - input_only_attributes(schema)
+        attributes = wire_names(base)
+        model.parent_attributes = {
+            name: attributes[name] for name in owner.parent_names if name in attributes
+        }
         model.filter_fields = filterable_fields(
             owner.resource, schema, owner.store, describer=owner.describer, where=owner.place
         )
@@ -319,7 +358,9 @@ class _ActionReader:
 
     def _input(self, model: type[BaseModel], *, is_partial: bool | None = None) -> type[BaseModel]:
         partial = self.kind is Kind.UPDATE if is_partial is None else is_partial
-        return input_model(model, f"{self.message_stem}Input", is_partial=partial)
+        given = self.owner.given & model.model_fields.keys()
+        name = f"{self.message_stem}Input"
+        return input_model(model, name, is_partial=partial, given=given)
 
     def _schema_for(self, what: str) -> type[BaseModel]:
         if self.owner.schema is None:
@@ -342,7 +383,7 @@ class _ActionReader:
         if body is not None and body_field is not None:
             position = 1 if self.is_detail else 0
             schema = describer.model(schema_of_input(body))
-            fields.insert(position, Field(name=body_field, node=schema))
+            fields.insert(position + len(self.owner.parents), Field(name=body_field, node=schema))
         elif body is not None:
             argument = self.signature.body
             is_open = argument is not None and argument.annotation in (MISSING, Any)
@@ -358,6 +399,7 @@ class _ActionReader:
                         "of another parameter; rename one of them"
                     )
                 fields.append(field)
+        fields.sort(key=lambda field: field.wire_name not in self.owner.parent_names)
         record = Record(
             name=f"{self.message_stem}Request", description=f"Request of {self.message_stem}."
         )
@@ -407,6 +449,8 @@ class _ActionReader:
     def _with_schemas(self, annotation: Any) -> Any:
         """Put schemas in the place of database models: `-> User` means the schema of a user."""
         model: Any = annotation if inspect.isclass(annotation) else None
+        if model is not None and model is getattr(self.owner.schema, "__unexpanded__", None):
+            return self.owner.schema
         if model is not None and isinstance(model, Stored):
             schema = self.owner.schema
             is_own = schema is not None and getattr(schema, "__model__", None) is annotation

@@ -22,10 +22,12 @@ from bali.resources.access import access_line
 from bali.resources.admission import Admission
 from bali.resources.batches import validator_of
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
+from bali.resources.expanding import EXPAND
 from bali.resources.guards import Guard
 from bali.resources.longrunning import Conclude, Operation, Operations
+from bali.resources.nesting import parent_keys
 from bali.resources.permissions import authorize
-from bali.resources.read_masks import take_read_mask
+from bali.resources.read_masks import READ_MASK, take_paths
 from bali.resources.reading import Read, read_of
 from bali.resources.repeating import Repeater
 from bali.resources.requests import ListRequest
@@ -34,6 +36,7 @@ from bali.resources.results import result_of
 from bali.resources.spec import ActionSpec, Wrap
 from bali.resources.store import ContractStore, Listing, UnitFactory
 from bali.resources.streams import items_of
+from bali.resources.traversal import filter_relations, seen_relations
 from bali.resources.validation import MAX_DEPTH
 
 __all__ = ["Pipeline"]
@@ -118,6 +121,10 @@ class Pipeline:
             and "etag" not in context.response_metadata
         ):
             context.etag = spec.etags.of(result)
+        if context.expand and spec.expansions is not None and result is not None:
+            async with _open(self.units):
+                items = [result] if spec.wrap is Wrap.NONE else result.items  # type: ignore[attr-defined]  # of many
+                await spec.expansions.expand(items, context.expand, context)
         masks = spec.read_masks
         return masks.part(result, context.read_mask) if masks and context.read_mask else result
 
@@ -129,6 +136,8 @@ class Pipeline:
 
         async def perform() -> BaseModel | None:
             resource = spec.resource(None, context)
+            if spec.parents:
+                await resource.store.check_parent()
             if prepared.guard is not None:
                 await prepared.guard.check(resource, context, keywords)
             if spec.work is not None:
@@ -180,9 +189,13 @@ class Pipeline:
     async def _perform(self, call: Call, conclude: Conclude) -> None:
         spec = call.spec
         prepared = self._prepared.get(spec) or self.prepare(spec)
-        _, keywords = prepared.validator.read(call.arguments)
+        parameters, keywords = prepared.validator.read(call.arguments)
+        prepared.place(call.context, parameters, keywords)
         async with _open(self.units):
-            await conclude(await _result(spec, spec.resource(None, call.context), keywords))
+            resource = spec.resource(None, call.context)
+            if spec.parents:
+                await resource.store.check_parent()
+            await conclude(await _result(spec, resource, keywords))
 
     async def stream(self, call: Call) -> AsyncGenerator[BaseModel, None]:
         """Answer a streaming call: objects of `spec.response_model`, one by one.
@@ -220,6 +233,8 @@ class Pipeline:
             prepared, keywords = await self._admit(call)
             resource = call.spec.resource(None, call.context)
             async with _open(self.units):
+                if call.spec.parents:
+                    await resource.store.check_parent()
                 if prepared.guard is not None:
                     await prepared.guard.check(resource, call.context, keywords)
                 async with aclosing(items_of(call.spec, resource, keywords)) as items:
@@ -240,24 +255,40 @@ class Pipeline:
         if spec.reserved:
             reserve(context, spec.reserved, parameters)
         if spec.read_masks is not None:
-            context.read_mask = take_read_mask(parameters)
+            context.read_mask = take_paths(parameters, READ_MASK)
+        prepared.place(context, parameters, keywords)
+        if spec.expansions is not None:
+            context.expand = take_paths(parameters, EXPAND)
         return prepared, keywords
 
 
 class _Prepared:
     """What the calls of one action share."""
 
-    __slots__ = ("guard", "read", "repeater", "validator")
+    __slots__ = ("_parents", "guard", "read", "relations", "repeater", "validator")
 
     def __init__(self, spec: ActionSpec, max_depth: int) -> None:
         self.validator = validator_of(spec, max_depth=max_depth)
         self.read: Read | None = read_of(spec)
+        self._parents = spec.parents
+        self.relations = filter_relations(spec.resource)
         guard = Guard(spec)
         self.guard = None if guard.is_idle else guard
         self.repeater: Repeater | None = None
         store = spec.resource.find_store() if "request_id" in spec.reserved else None
         if isinstance(store, ContractStore):
             self.repeater = Repeater(spec, store.repeats)
+
+    def place(
+        self, context: Context, parameters: BaseModel | None, keywords: Mapping[str, Any]
+    ) -> None:
+        """Say whose items a call is about, and what its filter may look at."""
+        if self._parents:
+            context.parents = parent_keys(self._parents, parameters)
+        if self.relations:
+            for request in keywords.values():
+                if isinstance(request, ListRequest):
+                    request.look_through(seen_relations(self.relations, context))
 
 
 class _NothingKept(Exception):

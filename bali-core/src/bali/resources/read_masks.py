@@ -15,7 +15,7 @@ from bali.resources.values import MAX_NAME_LENGTH
 from bali.schemas import ListNode, Record
 from bali.schemas.parts import EVERYTHING, Cut, UnknownPath, part_of, paths_in
 
-__all__ = ["READ_MASK", "ReadMasks", "read_masks_of", "take_read_mask"]
+__all__ = ["READ_MASK", "ReadMasks", "read_masks_of", "take_paths"]
 
 READ_MASK = "read_mask"
 _MAX_PATHS = 100
@@ -97,12 +97,12 @@ def read_masks_of(response: Record | None, *, is_wrapped: bool) -> ReadMasks | N
     return ReadMasks(response, is_wrapped=is_wrapped) if isinstance(item, Record) else None
 
 
-def take_read_mask(parameters: BaseModel | None) -> tuple[str, ...]:
-    """Return the paths of a validated request, and take them out of it: they are not the action's.
+def take_paths(parameters: BaseModel | None, name: str) -> tuple[str, ...]:
+    """Return the paths in a field of a validated request, and take it out: it is not the action's.
 
     No path means everything.
     """
     if parameters is None:
         return ()
-    parameters.__pydantic_fields_set__.discard(READ_MASK)
-    return tuple(parameters.__dict__.pop(READ_MASK, None) or ())
+    parameters.__pydantic_fields_set__.discard(name)
+    return tuple(parameters.__dict__.pop(name, None) or ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel
@@ -13,7 +13,7 @@ from bali.resources.permissions import checks_objects
 from bali.resources.resource import Resource
 from bali.resources.spec import ActionSpec, Kind
 from bali.resources.store import ContractStore, ReadPlan, Store
-from bali.schemas import Scalar, ScalarKind, records_of
+from bali.schemas import ListNode, Node, Record, Scalar, ScalarKind
 
 __all__ = ["Read", "read_of"]
 
@@ -39,8 +39,7 @@ def read_of(spec: ActionSpec) -> Read | None:
     if not isinstance(store, ContractStore) or schema is None or spec.response is None:
         return None
     plan = store.read_plan(schema)
-    if plan is None or any(_needs_check(field.node) for record in records_of(spec.response)
-                           for field in record.fields):  # fmt: skip
+    if plan is None or any(map(_needs_check, _plain_nodes(spec.response))):  # fmt: skip
         return None
     sight = _sight(spec, store)
     return _get(spec, plan, sight) if spec.kind is Kind.GET else _list(spec, plan, sight)
@@ -48,7 +47,7 @@ def read_of(spec: ActionSpec) -> Read | None:
 
 def _sight(spec: ActionSpec, store: Store) -> _Sight:
     resource: type[Resource] = spec.resource
-    is_alike = not (resource.limits_sight() or "show_deleted" in spec.reserved)
+    is_alike = not (resource.limits_sight() or "show_deleted" in spec.reserved or spec.parents)
 
     def seen(context: Context) -> Store:
         return store if is_alike else resource(None, context).store
@@ -83,6 +82,19 @@ def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Read:
 def _is_generic(spec: ActionSpec) -> bool:
     own = inspect.getattr_static(spec.resource, spec.function_name)
     return own is inspect.getattr_static(Resource, spec.function_name)
+
+
+def _plain_nodes(response: Node) -> Iterator[Node]:
+    """Yield what an answer holds that expands nothing."""
+    pending, seen = [response], set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ListNode):
+            pending.append(node.item)
+        elif isinstance(node, Record) and id(node) not in seen:
+            seen.add(id(node))
+            pending += [field.node for field in node.fields if not field.is_expanded]
+        yield node
 
 
 def _needs_check(node: Any) -> bool:

@@ -40,7 +40,8 @@ class Repeater:
         caller = context.principal.id if context.principal is not None else ""
         secret = self._repeats.secret
         key = _digest(secret, [self._spec.operation, caller, context.repeat_key])
-        sent = to_jsonable_python(_plain(keywords), bytes_mode="base64", fallback=str)
+        plain = _plain({**context.parents, **keywords})
+        sent = to_jsonable_python(plain, bytes_mode="base64", fallback=str)
         fingerprint = _digest(secret, sent)
         known = await self._repeats.claim(key, fingerprint)
         if known is not None:

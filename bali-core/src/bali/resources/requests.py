@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     create_model,
     field_validator,
     model_validator,
@@ -20,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from bali.errors import FieldError, ValidationFailed
 from bali.resources.filter import Condition, FilterError, FilterFields, condition_of, matches
-from bali.resources.store import ListQuery
+from bali.resources.store import ListQuery, Store
 from bali.schemas import Scalar, ScalarKind
 from bali.schemas.behaviour import is_immutable, is_input_only, is_output_only
 
@@ -37,6 +38,7 @@ __all__ = [
     "output_only_names",
     "request_field",
     "schema_of_input",
+    "whole_input_model",
     "wire_names",
 ]
 
@@ -80,8 +82,12 @@ class ListRequest(BaseModel):
     sortable_names: ClassVar[frozenset[str] | None] = None
     #: What `filter` may name; None for a list without a resource, which takes none.
     filter_fields: ClassVar[FilterFields | None] = None
+    #: The fields with the keys of the items above, of a nested resource, and their attributes.
+    parent_attributes: ClassVar[Mapping[str, str]] = {}
     #: Declared filter -> the attribute that holds its value.
     filter_attributes: ClassVar[Mapping[str, str]] = {}
+
+    _relations: Mapping[str, Store] = PrivateAttr(default_factory=dict)
 
     page_size: int | None = Field(
         default=None,
@@ -127,6 +133,10 @@ class ListRequest(BaseModel):
         except FilterError as error:
             raise PydanticCustomError("invalid_filter", "{text}", {"text": str(error)}) from None
         return text
+
+    def look_through(self, relations: Mapping[str, Store]) -> None:
+        """Take what the caller sees at each path of relations; the pipeline does that."""
+        self._relations = relations
 
     @property
     def filters(self) -> dict[str, Any]:
@@ -183,6 +193,8 @@ class ListRequest(BaseModel):
             filter=self.filter,
             condition=self.condition,
             show_deleted=getattr(self, "show_deleted", False),
+            relations=self._relations,
+            parents={name: getattr(self, held) for name, held in self.parent_attributes.items()},
         )
 
 
@@ -229,19 +241,21 @@ def input_model(
     *,
     is_partial: bool,
     may_lack: frozenset[str] = frozenset(),
+    given: frozenset[str] = frozenset(),
 ) -> type[BaseModel]:
     """Return the model that validates the body of a create or an update.
 
     It is a subclass of `schema`, so its validators run too; unknown fields are refused. Output-only
     fields may be absent, those in `may_lack`, and with `is_partial` every field: what was sent is
     `model_fields_set`. A validator of the whole object (`model_validator(mode="after")`) that reads
-    a field which may be absent and is, is passed over: it cannot judge a part.
+    a field which may be absent and is, is passed over: it cannot judge a part. `given` are fields
+    whose values come from elsewhere: they are output-only here.
     """
     changed: dict[str, Any] = {}
     may_be_absent = {
         field_name
         for field_name, info in schema.model_fields.items()
-        if is_partial or is_output_only(info) or field_name in may_lack
+        if is_partial or is_output_only(info) or field_name in may_lack | given
     }
     for field_name, info in schema.model_fields.items():
         if info.is_required() and field_name in may_be_absent:
@@ -249,6 +263,9 @@ def input_model(
             optional.default = None
             optional.validate_default = False
             changed[field_name] = (info.annotation, optional)
+        if field_name in given:
+            _, field = changed.setdefault(field_name, (info.annotation, info._copy()))  # noqa: SLF001 - see above
+            field.json_schema_extra = {"readOnly": True}
     # A subclass configuration cannot be passed along with a base, so a base carries it.
     config = ConfigDict(extra="forbid", title=name)
     base = type(name, (schema,), {"model_config": config, "__module__": schema.__module__})
@@ -256,9 +273,17 @@ def input_model(
         name, __base__=base, __module__=schema.__module__, **changed
     )
     model.__input_of__ = schema  # type: ignore[attr-defined]  # read by `schema_of_input`
+    model.__given__ = given  # type: ignore[attr-defined]  # read by `whole_input_model`
     if may_be_absent and _pass_over_absence(model, frozenset(may_be_absent)):
         model.model_rebuild(force=True)
     return model
+
+
+def whole_input_model(model: type[BaseModel]) -> type[BaseModel]:
+    """Return the model like that of a partial input, but for the whole."""
+    schema, given = schema_of_input(model), model.__dict__["__given__"]
+    kept = kept_names(schema)
+    return input_model(schema, model.__name__, is_partial=False, may_lack=kept, given=given)
 
 
 def schema_of_input(model: type[BaseModel]) -> type[BaseModel]:

@@ -19,6 +19,7 @@ from bali.resources.batches import Change
 from bali.resources.changes import changes_of
 from bali.resources.context import Context, Principal
 from bali.resources.naming import kebab, pluralise, snake
+from bali.resources.nesting import seen_store
 from bali.resources.permissions import PermissionLike
 from bali.resources.requests import ListRequest, output_only_names, wire_names
 from bali.resources.servicer import ServicerResource
@@ -80,6 +81,12 @@ class Resource(metaclass=ResourceType):
     plural: ClassVar[str | None] = None
     #: The HTTP path below the root, "users"; the plural when absent.
     http_endpoint: ClassVar[str | None] = None
+    #: The resource to one of whose items these belong: they live at `/users/{user_id}/orders`.
+    parent: ClassVar[type[Resource] | None] = None
+    #: The attribute of the model that refers to the parent; found when there is one alone.
+    parent_key: ClassVar[str | None] = None
+    #: What callers may `expand` in an item: relations of the model, and whose items they lead to.
+    expandable: ClassVar[Mapping[str, type[Resource]]] = MappingProxyType({})
     #: The pydantic model of one item.
     schema: ClassVar[type[BaseModel] | None] = None
     #: The database model, for the standard actions.
@@ -122,19 +129,7 @@ class Resource(metaclass=ResourceType):
             raise Unimplemented(
                 f"{type(self).__name__} has no model: set `model`, or write the action"
             )
-        is_limited = type(self).limits_sight()
-        if not (is_limited or self.context.show_deleted):
-            return store
-        visible = self.visible_to(self.auth) if is_limited else True
-        if visible is None:
-            raise TypeError(
-                f"{type(self).__name__}.visible_to returned None; return a condition, True for "
-                "everything, or False for nothing"
-            )
-        seen: Store = store.seen(  # type: ignore[attr-defined]  # refused at start without it
-            visible=visible, show_deleted=self.context.show_deleted
-        )
-        return seen
+        return seen_store(self, store, show_deleted=self.context.show_deleted)
 
     def visible_to(self, principal: Principal | None) -> Any:
         """Return which items a caller may see: a condition of the database, True for all.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from bali.resources.etags import Etags
+from bali.resources.expanding import Expansions
 from bali.resources.permissions import Permission
 from bali.resources.read_masks import ReadMasks
 from bali.schemas import Record
 from bali.schemas.answers import Answers
 
 __all__ = ["ActionSpec", "HttpBinding", "Kind", "ResourceSpec", "Wrap"]
+
+
+_PATH_NAME = re.compile(r"{(\w+)}")
 
 
 class Kind(enum.Enum):
@@ -53,15 +58,20 @@ class Wrap(enum.Enum):
 class HttpBinding:
     """One HTTP method and path of an action, in the sense of google.api.http (AIP-127).
 
-    `path` starts with "/" and may contain "{id}". `body` is "*" when the JSON body holds every
-    field that the path does not, the name of one request field when the body is that field, and
-    None when fields come from the query string.
+    `path` starts with "/" and may contain "{id}", and the keys of parents ("{user_id}"). `body` is
+    "*" when the JSON body holds every field that the path does not, the name of one request field
+    when the body is that field, and None when fields come from the query string.
     """
 
     method: str
     path: str
     body: str | None
     status: int = 200
+
+    @property
+    def path_names(self) -> tuple[str, ...]:
+        """The fields of the request that the path holds, in their order."""
+        return tuple(_PATH_NAME.findall(self.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,7 +88,8 @@ class ActionSpec:
     `place` is "module.Class.method (file:line)", for messages. `reserved` are the parameters that
     the pipeline reads instead of the action (see `reserved`). `etags` makes the etag of an answer
     that is an item, None for other answers. `single` is what a batch does many of, None for what is
-    no batch.
+    no batch. `parents` are the fields with the keys of the items above, of a nested resource.
+    `expansions` are what callers may have expanded in the items of an answer, None for nothing.
 
     `work`: of a long-running action, the same action as it is when a worker performs it, whose
     response is that of the operation; None for every other. `rpc_service` is the full name of the
@@ -113,6 +124,8 @@ class ActionSpec:
     single: ActionSpec | None = None
     answers: Answers | None = None
     read_masks: ReadMasks | None = None
+    parents: tuple[str, ...] = ()
+    expansions: Expansions | None = None
     summary: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ __all__ = [
     "Store",
     "Stored",
     "UnitFactory",
+    "Within",
 ]
 
 T = TypeVar("T")
@@ -48,7 +49,9 @@ class ListQuery:
     ("age__gte") to values; `condition` is what `filter`, the caller's text, means; `with_total`
     asks for the number of all items. `sortable` are the names that `order_by` may have, None for
     every column: what a caller does not see must not be learnt from an ordering either.
-    `show_deleted` says that the store was asked for soft-deleted items, too.
+    `show_deleted` says that the store was asked for soft-deleted items, too, and `parents` whose
+    items they are. `relations` are the items that the caller sees at the paths of relations that
+    the condition goes through ("user", "user.orders").
     """
 
     page_size: int
@@ -61,15 +64,17 @@ class ListQuery:
     filter: str = ""
     condition: Condition | None = None
     show_deleted: bool = False
+    parents: Mapping[str, Any] = field(default_factory=dict)
+    relations: Mapping[str, Store] = field(default_factory=dict)
 
     @property
     def arguments(self) -> Mapping[str, Any]:
         """What chooses items, by name: a page token holds only for the same."""
-        if self.condition is None and not self.show_deleted:
+        if self.condition is None and not (self.show_deleted or self.parents):
             return self.filters
         chosen = {} if self.condition is None else {"filter": self.filter}
         deleted = {"show_deleted": True} if self.show_deleted else {}
-        return {**self.filters, **chosen, **deleted}
+        return {**self.parents, **self.filters, **chosen, **deleted}
 
 
 #: Opens one unit of work: commits when its block succeeds, rolls back otherwise.
@@ -176,6 +181,20 @@ class Repeats(Protocol):
         """Keep the answer to a request that was claimed in this unit of work."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Within:
+    """The parent of items: those whose `attribute` is `key`, the key of an item of `store`.
+
+    `store` holds the parents as the caller sees them. With `is_any` the key does not matter: the
+    items of every one of them count.
+    """
+
+    attribute: str
+    key: Any
+    store: ContractStore
+    is_any: bool = False
+
+
 @runtime_checkable
 class ContractStore(Store, Protocol):
     """A store that can keep what the AIPs promise of a resource, all in one unit of work."""
@@ -195,12 +214,49 @@ class ContractStore(Store, Protocol):
     def read_plan(self, schema: type[BaseModel]) -> ReadPlan | None:
         """Return a faster way to `get` and `list` with the same results, None without one."""
 
-    def seen(self, *, visible: Any = True, show_deleted: bool = False) -> ContractStore:
+    def seen(
+        self, *, visible: Any = True, show_deleted: bool = False, within: Within | None = None
+    ) -> ContractStore:
         """Return the store as one caller sees it.
 
         `visible` is True for everything, False for nothing, or a condition of the database. What it
         leaves out is not there: not found, not listed, not changed, and nothing can be made so.
+        `within` is the parent whose items there are; new ones become its items, too.
         """
+
+    def reference_to(self, other: ContractStore, name: str | None, *, where: str) -> str:
+        """Return the attribute that holds the key of an item of another store.
+
+        `name` chooses one of several. Raises `ConfigurationError`, beginning with `where`, when
+        there is none, or more than one.
+        """
+
+    def filterable_through(self, relations: Sequence[str]) -> Mapping[str, Any]:
+        """Return what `filterable` does for the items that relations lead to.
+
+        Nothing for relations that there are not.
+        """
+
+    def leads_to(self, name: str, other: ContractStore) -> bool:
+        """Tell whether a relation leads to the items of another store."""
+
+    def relation_to(self, name: str, other: ContractStore, *, where: str) -> bool:
+        """Tell whether a relation to the items of another store leads to many of them.
+
+        Raises `ConfigurationError`, beginning with `where`, when there is no such relation.
+        """
+
+    async def related(
+        self, name: str, keys: Sequence[Any], others: ContractStore
+    ) -> Sequence[tuple[Any, Any]]:
+        """Return the items that a relation of the items with these keys leads to.
+
+        Each comes with the key of the item that it belongs to, in one statement. `others` are the
+        items of the other store as the caller sees them.
+        """
+
+    async def check_parent(self) -> None:
+        """Raise `NotFound` when the parent that the store is within is not there."""
 
     async def lock(self, key: Any) -> Any:
         """Return the item with this key; nobody else changes it before the unit of work ends."""

@@ -16,10 +16,9 @@ from bali.errors import FieldError, InvalidArgument, ValidationFailed
 from bali.resources.requests import (
     FORMER_NAMES,
     ListRequest,
-    input_model,
     kept_names,
     output_only_names,
-    schema_of_input,
+    whole_input_model,
     wire_names,
 )
 from bali.resources.spec import ActionSpec, Kind
@@ -51,10 +50,7 @@ class Validator:
         self._body = _Part(spec.body, record)
         self._replacement: _Part | None = None
         if spec.kind is Kind.UPDATE and spec.body is not None:
-            schema = schema_of_input(spec.body)
-            kept = kept_names(schema)
-            whole = input_model(schema, spec.body.__name__, is_partial=False, may_lack=kept)
-            self._replacement = _Part(whole, record)
+            self._replacement = _Part(whole_input_model(spec.body), record)
 
     def read(self, arguments: Mapping[str, Any]) -> tuple[BaseModel | None, dict[str, Any]]:
         """Return the validated parameters, and the keyword arguments of the action.

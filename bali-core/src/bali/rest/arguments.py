@@ -24,10 +24,10 @@ class ArgumentReader:
     """Reads the arguments of one action from requests of one of its bindings."""
 
     def __init__(self, spec: ActionSpec, binding: HttpBinding, *, max_json_depth: int) -> None:
-        self.has_key = "{id}" in binding.path
+        self.path_names = binding.path_names
         self.body = binding.body
         self._max_json_depth = max_json_depth
-        own = [field for field in spec.request.fields if not self._is_key(field)]
+        own = [field for field in spec.request.fields if field.wire_name not in self.path_names]
         self.body_field = next((field for field in own if field.wire_name == self.body), None)
         #: The fields that the query string holds.
         self.query_fields: tuple[Field, ...] = ()
@@ -41,9 +41,6 @@ class ArgumentReader:
         #: Other names of query keys.
         self._former = {"fields": READ_MASK} if takes_fields(spec) else {}
         self._bytes = BytesDecoder() if has_bytes(spec.request) else None
-
-    def _is_key(self, field: Field) -> bool:
-        return self.has_key and field.wire_name == "id"
 
     def read(
         self,
@@ -67,8 +64,8 @@ class ArgumentReader:
         if body and self.body is not None:
             check_content_type(content_type)
             self._take_body(decode_json(body, max_depth=self._max_json_depth), arguments, errors)
-        if self.has_key:
-            arguments["id"] = str(path_params["id"]).replace(PATH_SLASH, "/")
+        for name in self.path_names:
+            arguments[name] = str(path_params[name]).replace(PATH_SLASH, "/")
         if self._bytes is not None:
             arguments = self._with_bytes(self._bytes, arguments, errors)
         if errors:
@@ -86,7 +83,7 @@ class ArgumentReader:
         for name, given in values.items():
             if self.body == "*":
                 errors.append(_wrong(name, "UNKNOWN_FIELD", "belongs into the body"))
-            elif self.has_key and name == "id":
+            elif name in self.path_names:
                 errors.append(_wrong(name, "UNKNOWN_FIELD", "is given by the path"))
             elif name == self.body:
                 errors.append(_wrong(name, "UNKNOWN_FIELD", "is the body"))
@@ -109,8 +106,11 @@ class ArgumentReader:
         if self.body != "*":
             arguments[str(self.body)] = value
             return
-        if self.has_key and "id" in value:
-            errors.append(_wrong("id", "UNKNOWN_FIELD", "is given by the path"))
+        errors += [
+            _wrong(name, "UNKNOWN_FIELD", "is given by the path")
+            for name in self.path_names
+            if name in value
+        ]
         arguments.update(value)
 
     def _with_bytes(

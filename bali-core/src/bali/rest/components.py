@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 
 from bali.resources import ActionSpec, Kind
 from bali.schemas import Record, records_of
-from bali.schemas.behaviour import INPUT_ONLY
+from bali.schemas.behaviour import EXPANDED, INPUT_ONLY
 
 __all__ = ["PREFIX", "Components"]
 
@@ -64,6 +64,9 @@ class _Generator(GenerateJsonSchema):
         total: bool,  # noqa: FBT001 - pydantic's signature
     ) -> bool:
         """Tell whether a field is always there: in what is returned, it is, default or not."""
+        extra = field.get("metadata", {}).get("pydantic_js_extra")
+        if isinstance(extra, dict) and extra.get(EXPANDED):
+            return False
         if self.mode == "serialization" and field["type"] != "typed-dict-field":
             return field.get("serialization_exclude_if") is None
         return super().field_is_required(field, total)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from bali.resources import ActionSpec, HttpBinding, Kind, ListRequest
 from bali.resources.permissions import scopes_of
 from bali.resources.read_masks import READ_MASK
-from bali.resources.requests import output_only_names
+from bali.resources.requests import output_only_names, wire_names
 from bali.rest.arguments import takes_fields
 from bali.rest.components import Components
 from bali.rest.headers import REQUEST_ID_HEADER
@@ -117,11 +117,11 @@ class Operation:
     def _parameters(self) -> list[dict[str, Any]]:
         parameters: list[dict[str, Any]] = []
         fields = self._fields()
-        if "{id}" in self.binding.path:
-            schema = _in_address(fields.pop("id")[0])
+        for name in self.binding.path_names:
+            schema = _in_address(fields.pop(name)[0])
             if schema.get("type") == "string" and "enum" not in schema:
                 schema.setdefault("minLength", 1)
-            parameters.append(_parameter("id", "path", schema, is_required=True))
+            parameters.append(_parameter(name, "path", schema, is_required=True))
         if self.binding.body != "*":
             for name, (schema, is_required) in fields.items():
                 parameters.append(
@@ -164,8 +164,8 @@ class Operation:
             is_required = bool(_required(self.components.schema(self.spec.body, "validation")))
         else:
             fields = self._fields()
-            if "{id}" in self.binding.path:
-                fields.pop("id", None)
+            for name in self.binding.path_names:
+                fields.pop(name, None)
             if not fields:
                 schema, is_required = {"type": "object", "additionalProperties": False}, False
             else:
@@ -180,7 +180,8 @@ class Operation:
 
     def _whole_body(self, fields: Mapping[str, tuple[dict[str, Any], bool]]) -> dict[str, Any]:
         spec = self.spec
-        own = spec.parameters.model_fields.keys() - {"id"} if spec.parameters else set()
+        own = set(wire_names(spec.parameters) if spec.parameters else ())
+        own.difference_update(self.binding.path_names)
         if spec.body is not None and not own:
             return self.components.ref(spec.body, "validation")
         schema: dict[str, Any] = {
@@ -262,7 +263,7 @@ class Operation:
         statuses = {400, 422, 429, 500, 503, 504}
         if needs_credentials(spec):
             statuses |= {401, 403}
-        if spec.is_detail:
+        if spec.is_detail or spec.parents:
             statuses.add(404)
         if self.binding.method != "GET":
             statuses.add(409)

@@ -1,7 +1,8 @@
 """Answers without input-only fields (AIP-203), whatever they are made from.
 
-Such a field is not read from what an action returns, so an object may lack it, and it is taken out
-of objects that have it. Nothing of what was read is repeated in an error.
+Such a field, and one that is only in answers that it was asked for, is not read from what an action
+returns, so an object may lack it; an input-only one is taken out of objects that have it. Nothing
+of what was read is repeated in an error.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import CoreConfig, SchemaValidator
 
-from bali.schemas.behaviour import input_only_attributes
+from bali.schemas.behaviour import unread_attributes
 from bali.schemas.computed import lacks
 from bali.schemas.parts import Cut, all_of, chosen, each, remade
 from bali.schemas.tree import Field, ListNode, MapNode, Node, Record, UnionNode, records_of
@@ -24,7 +25,7 @@ _MODEL_VALIDATORS = ("function-after", "function-before", "function-wrap", "defi
 
 
 class Answers:
-    """Makes answers of one model that has input-only fields; built once, at start."""
+    """Makes answers of one model that has fields which are not read; built once, at start."""
 
     def __init__(self, record: Record, model: type[BaseModel]) -> None:
         self._validator = SchemaValidator(
@@ -60,14 +61,14 @@ class Answers:
 
 
 def answers_of(record: Record | None, model: type[BaseModel] | None) -> Answers | None:
-    """Return what makes answers of a model; None for one without input-only fields."""
+    """Return what makes answers of a model; None for one whose fields are all read."""
     if record is None or model is None or not any(map(_hides, records_of(record))):
         return None
     return Answers(record, model)
 
 
 def _hides(record: Record) -> bool:
-    return any(field.is_input_only for field in record.fields)
+    return any(field.is_input_only or field.is_expanded for field in record.fields)
 
 
 def _hides_in_union(record: Record) -> bool:
@@ -86,7 +87,7 @@ def _hides_in_union(record: Record) -> bool:
 
 def _readable(schema: Any) -> Any:
     def without(fields: dict[str, Any], model: type[BaseModel]) -> Any:
-        hidden = input_only_attributes(model)
+        hidden = unread_attributes(model)
         if not hidden:
             return fields
         kept = {name: field for name, field in fields["fields"].items() if name not in hidden}

@@ -4,6 +4,7 @@
 |---|---|---|
 | output-only | `{"readOnly": True}` | set by the service alone; ignored in requests |
 | input-only | `{"writeOnly": True}` | taken in requests, and in no answer |
+| expanded | `{"x-expanded": True}` | output-only, and only in answers that it was asked for |
 | immutable | `{"x-immutable": True}` | set when the item is made, and never changed |
 
 JSON Schema has the first two (validation vocabulary, section 9.4); names that begin with `x-` are
@@ -16,18 +17,22 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 __all__ = [
+    "EXPANDED",
     "IMMUTABLE",
     "INPUT_ONLY",
     "OUTPUT_ONLY",
     "input_only_attributes",
+    "is_expanded",
     "is_immutable",
     "is_input_only",
     "is_output_only",
+    "unread_attributes",
 ]
 
 OUTPUT_ONLY = "readOnly"
 INPUT_ONLY = "writeOnly"
 IMMUTABLE = "x-immutable"
+EXPANDED = "x-expanded"
 
 
 def is_output_only(info: FieldInfo) -> bool:
@@ -43,6 +48,17 @@ def is_input_only(info: FieldInfo) -> bool:
 def is_immutable(info: FieldInfo) -> bool:
     """Tell whether a field keeps the value that it was made with."""
     return _says(info, IMMUTABLE)
+
+
+def is_expanded(info: FieldInfo) -> bool:
+    """Tell whether a field is only in answers that it was asked for."""
+    return _says(info, EXPANDED)
+
+
+def unread_attributes(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of the fields that are not read from what an action returns."""
+    fields = model.model_fields.items()
+    return frozenset(name for name, info in fields if is_input_only(info) or is_expanded(info))
 
 
 def input_only_attributes(model: type[BaseModel]) -> frozenset[str]:

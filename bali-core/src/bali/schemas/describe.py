@@ -31,7 +31,7 @@ from pydantic.fields import ComputedFieldInfo, FieldInfo
 from pydantic_core import PydanticUndefined
 
 from bali.errors import ConfigurationError
-from bali.schemas.behaviour import is_immutable, is_input_only, is_output_only
+from bali.schemas.behaviour import is_expanded, is_immutable, is_input_only, is_output_only
 from bali.schemas.tree import (
     SCALAR_TYPES,
     EnumNode,
@@ -106,6 +106,10 @@ class Describer:
         )
         return record.fill(fields + computed)
 
+    def describe_as(self, model: type[BaseModel], other: type[BaseModel]) -> None:
+        """Describe a model as another one, which has more fields."""
+        self._records[model] = self.model(other)
+
     def annotation(self, annotation: Any, *, where: str) -> Described:
         """Return the node of an annotation; `where` names its place in an error.
 
@@ -155,6 +159,7 @@ class Describer:
             is_output_only=is_output_only(info),
             is_input_only=is_input_only(info),
             is_immutable=is_immutable(info),
+            is_expanded=is_expanded(info),
             default=default,
             description=info.description or "",
             alias=info.alias if info.alias != name else None,

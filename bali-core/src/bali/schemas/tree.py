@@ -131,6 +131,7 @@ class Field:
     `is_required`: a request without it is wrong. `is_nullable`: its value may be None.
     `is_output_only`: set by the service alone, ignored in requests. `is_input_only`: in requests
     alone. `is_immutable`: never changed once the item is made (AIP-203).
+    `is_expanded`: only in answers that it was asked for.
     `default` is what an absent field has, None when there is none or it is made by a function.
     `alias` is the name on the wire when it differs from the attribute name.
     """
@@ -142,6 +143,7 @@ class Field:
     is_output_only: bool = False
     is_input_only: bool = False
     is_immutable: bool = False
+    is_expanded: bool = False
     default: Any = None
     description: str = ""
     alias: str | None = None

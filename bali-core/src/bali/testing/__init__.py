@@ -12,14 +12,18 @@ from bali.testing.clients import (
 )
 from bali.testing.grpc_test import GRPCTestBase
 from bali.testing.live import LiveServer, live_server
+from bali.testing.queries import QueryCount, at_most_queries, count_queries
 
 __all__ = [
     "ConnectServiceClient",
     "GRPCTestBase",
     "LiveServer",
     "LocalServiceClient",
+    "QueryCount",
     "RestServiceClient",
     "RpcServiceClient",
     "ServiceClient",
+    "at_most_queries",
+    "count_queries",
     "live_server",
 ]

@@ -30,7 +30,7 @@ def answer_from_json(
         raise LookupError(f"{spec.operation} answers with nothing")
     if has_bytes(record):
         return _object(spec, BytesDecoder().decode(record, json.loads(content), "", []), arguments)
-    if _mask(arguments):
+    if _mask(arguments) or arguments.get("expand"):
         return _part_reader(model).validate_json(content, by_alias=True)  # type: ignore[no-any-return]  # of the model
     if spec.answers is not None:
         _refuse_input_only(spec, json.loads(content))
@@ -58,7 +58,7 @@ def answer_from_message(
 
 def _object(spec: ActionSpec, values: Any, arguments: Mapping[str, Any]) -> BaseModel:
     model: Any = spec.response_model
-    if _mask(arguments):
+    if _mask(arguments) or arguments.get("expand"):
         return _part_reader(model).validate_python(values, by_alias=True)  # type: ignore[no-any-return]  # of the model
     if spec.answers is not None:
         _refuse_input_only(spec, values)

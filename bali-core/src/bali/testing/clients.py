@@ -196,8 +196,8 @@ class RestServiceClient(ServiceClient):
         if timeout_seconds is not None:
             headers["x-request-timeout"] = f"{timeout_seconds:.6f}"
         path = binding.path
-        if "{id}" in path:
-            path = path.replace("{id}", quote(str(arguments.pop("id")), safe=""))
+        for name in binding.path_names:
+            path = path.replace(f"{{{name}}}", quote(str(arguments.pop(name)), safe=""))
         content = None
         if binding.body is not None:
             body = arguments if binding.body == "*" else arguments.pop(binding.body, {})

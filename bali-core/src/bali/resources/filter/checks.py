@@ -54,7 +54,7 @@ class _Checker:
     def __init__(self, fields: FilterFields) -> None:
         self._fields = fields.fields
         self._functions = fields.functions
-        self._texts = tuple(item for item in self._fields.values() if item.type.is_text)
+        self._texts = tuple(item for item in self._fields.values() if _is_searched(item))
         self._count = 0
 
     def condition(self, node: Syntax) -> Condition:
@@ -73,6 +73,10 @@ class _Checker:
 
     def _field(self, member: Member) -> FilterField:
         first, *others = member.parts
+        if others:
+            path = self._fields.get(".".join(item.text for item in member.parts))
+            if path is not None:
+                return path
         field = self._fields.get(first.text)
         if field is None:
             hint = near(first.text, self._fields)
@@ -215,6 +219,11 @@ class _Checker:
         self._count += count
         if self._count > MAX_FILTER_CONDITIONS:
             raise FilterError(column, f"more than {MAX_FILTER_CONDITIONS} conditions")
+
+
+def _is_searched(field: FilterField) -> bool:
+    """Tell whether a word by itself is looked for in a field: in text of the item itself."""
+    return field.type.is_text and "." not in field.attribute
 
 
 def _types(function: FilterFunction, call: Call) -> tuple[ValueType, ...]:
