@@ -32,7 +32,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 #: Folders whose tests say the same on every Python: they run programs, or compare texts.
 ONCE = ("benchmarks", "bounds", "classic", "cli", "docs", "foreign", "packaging", "regressions")
 #: Databases that differ by their driver, which `tests/database` tries on every Python.
-SERVERS = {"postgresql", "mariadb"}
+SERVERS = {"postgres", "postgresql", "mariadb"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
