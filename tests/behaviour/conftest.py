@@ -6,19 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from bali.testing import LiveServer, live_server
+from bali.testing import LiveServer
 from tests.behaviour.database import db
 from tests.behaviour.service import make_app
+from tests.protocols import DATABASES, client, live_on
+
+__all__ = ["client", "live"]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres", "mariadb"])
+@pytest.fixture(scope="module", params=DATABASES)
 def live(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('behaviour') / 'db.sqlite3'}"
-    else:
-        url = request.getfixturevalue(f"{request.param}_url")
-    db.connect(url)
-    with live_server(make_app()) as server:
+    """The service."""
+    with live_on(request, tmp_path_factory, db, make_app) as server:
         yield server

@@ -5,51 +5,20 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
-from connectrpc.protocol import ProtocolType
 
 from bali.errors import BaliError, Code
-from bali.testing import (
-    ConnectServiceClient,
-    LiveServer,
-    LocalServiceClient,
-    RestServiceClient,
-    RpcServiceClient,
-    ServiceClient,
-)
-
-ANN = {"authorization": "Bearer ann-token"}
-BOB = {"authorization": "Bearer bob-token"}
-
-CLIENTS: dict[str, Callable[[LiveServer], ServiceClient]] = {
-    "local": LocalServiceClient,
-    "rest": RestServiceClient,
-    "grpc": RpcServiceClient,
-    "connect": ConnectServiceClient,
-    "grpc-web": lambda live: ConnectServiceClient(live, protocol=ProtocolType.GRPC_WEB),
-}
-
-
-@pytest.fixture(params=list(CLIENTS))
-def client(request: pytest.FixtureRequest, live: LiveServer) -> Iterator[ServiceClient]:
-    made = CLIENTS[request.param](live)
-    yield made
-    made.close()
+from bali.testing import LiveServer, ServiceClient
+from tests.protocols import ANN, BOB, CLIENTS, fields_of, value
 
 
 @pytest.fixture
 def label() -> str:
     return f"p-{uuid.uuid4().hex[:12]}"
-
-
-def value(result: Any) -> dict[str, Any]:
-    assert result is not None
-    return dict(result.model_dump(mode="json"))
 
 
 def create(client: ServiceClient, **fields: Any) -> dict[str, Any]:
@@ -73,10 +42,6 @@ def until_error(
     except BaliError as error:
         return items, error
     raise AssertionError("the stream ended without an error")
-
-
-def fields_of(error: BaliError) -> dict[str, str]:
-    return {item.field: item.reason for item in error.field_errors}
 
 
 class TestStandardActions:

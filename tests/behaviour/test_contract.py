@@ -3,69 +3,32 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import httpx2
 import pytest
-from connectrpc.protocol import ProtocolType
 
 from bali.concurrency import run_blocking
 from bali.errors import Aborted, BaliError, Code
-from bali.testing import (
-    ConnectServiceClient,
-    LiveServer,
-    LocalServiceClient,
-    RestServiceClient,
-    RpcServiceClient,
-    ServiceClient,
-    live_server,
-)
+from bali.testing import LiveServer, RestServiceClient, RpcServiceClient, ServiceClient
 from tests.behaviour.contract_service import Note, db, make_app
-
-ANN = {"authorization": "Bearer ann-token"}
-BOB = {"authorization": "Bearer bob-token"}
-NOWHERE = 2_000_000_000
-
-CLIENTS: dict[str, Callable[[LiveServer], ServiceClient]] = {
-    "local": LocalServiceClient,
-    "rest": RestServiceClient,
-    "grpc": RpcServiceClient,
-    "connect": ConnectServiceClient,
-    "grpc-web": lambda live: ConnectServiceClient(live, protocol=ProtocolType.GRPC_WEB),
-}
+from tests.protocols import ANN, BOB, DATABASES, NOWHERE, fields_of, live_on, value
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres", "mariadb"])
+@pytest.fixture(scope="module", params=DATABASES)
 def live(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('contract') / 'db.sqlite3'}"
-    else:
-        url = request.getfixturevalue(f"{request.param}_url")
-    db.connect(url)
-    with live_server(make_app()) as server:
+    with live_on(request, tmp_path_factory, db, make_app) as server:
         yield server
-
-
-@pytest.fixture(params=list(CLIENTS))
-def client(request: pytest.FixtureRequest, live: LiveServer) -> Iterator[ServiceClient]:
-    made = CLIENTS[request.param](live)
-    yield made
-    made.close()
 
 
 @pytest.fixture
 def title() -> str:
     return f"n-{uuid.uuid4().hex[:12]}"
-
-
-def value(result: Any) -> dict[str, Any]:
-    assert result is not None
-    return dict(result.model_dump(mode="json"))
 
 
 def create(client: ServiceClient, metadata: Any = None, **fields: Any) -> dict[str, Any]:
@@ -82,10 +45,6 @@ def refused(
     with pytest.raises(BaliError) as caught:
         client.call(operation, arguments, metadata=metadata)
     return caught.value
-
-
-def fields_of(error: BaliError) -> dict[str, str]:
-    return {item.field: item.reason for item in error.field_errors}
 
 
 def stored(title: str) -> list[Any]:

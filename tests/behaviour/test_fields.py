@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,14 +11,8 @@ import pytest
 from bali.errors import Code
 from bali.testing import LiveServer, ServiceClient
 from tests.behaviour.accounts import SECRET
-from tests.behaviour.test_behaviour import CLIENTS, fields_of, refused, value
-
-
-@pytest.fixture(params=list(CLIENTS))
-def client(request: pytest.FixtureRequest, live: LiveServer) -> Iterator[ServiceClient]:
-    made = CLIENTS[request.param](live)
-    yield made
-    made.close()
+from tests.behaviour.test_behaviour import refused
+from tests.protocols import CLIENTS, fields_of, value
 
 
 def new(client: ServiceClient, **fields: Any) -> dict[str, Any]:

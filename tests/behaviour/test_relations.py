@@ -3,58 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
-from connectrpc.protocol import ProtocolType
 
 from bali.concurrency import run_blocking
 from bali.errors import BaliError, Code
-from bali.testing import (
-    ConnectServiceClient,
-    LiveServer,
-    LocalServiceClient,
-    RestServiceClient,
-    RpcServiceClient,
-    ServiceClient,
-    at_most_queries,
-    live_server,
-)
+from bali.testing import LiveServer, RpcServiceClient, ServiceClient, at_most_queries
 from tests.behaviour.relations_service import Customer, Line, Order, Product, db, make_app
-
-ANN = {"authorization": "Bearer ann-token"}
-BOB = {"authorization": "Bearer bob-token"}
-NOWHERE = 2_000_000_000
-
-CLIENTS: dict[str, Callable[[LiveServer], ServiceClient]] = {
-    "local": LocalServiceClient,
-    "rest": RestServiceClient,
-    "grpc": RpcServiceClient,
-    "connect": ConnectServiceClient,
-    "grpc-web": lambda live: ConnectServiceClient(live, protocol=ProtocolType.GRPC_WEB),
-}
+from tests.protocols import ANN, BOB, DATABASES, NOWHERE, fields_of, live_on, value
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres", "mariadb"])
+@pytest.fixture(scope="module", params=DATABASES)
 def live(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LiveServer]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('relations') / 'db.sqlite3'}"
-    else:
-        url = request.getfixturevalue(f"{request.param}_url")
-    db.connect(url)
-    with live_server(make_app()) as server:
+    with live_on(request, tmp_path_factory, db, make_app) as server:
         yield server
-
-
-@pytest.fixture(params=list(CLIENTS))
-def client(request: pytest.FixtureRequest, live: LiveServer) -> Iterator[ServiceClient]:
-    made = CLIENTS[request.param](live)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -77,11 +44,6 @@ def order(customer_id: int, title: str, agent: str = "") -> int:
     return int(made(Order(customer_id=customer_id, title=title, agent=agent)).id)
 
 
-def value(result: Any) -> dict[str, Any]:
-    assert result is not None
-    return dict(result.model_dump(mode="json"))
-
-
 def call(
     client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any
 ) -> dict[str, Any]:
@@ -98,10 +60,6 @@ def refused(
 
 def code(client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any) -> Code:
     return refused(client, operation, metadata, **arguments).code
-
-
-def fields_of(error: BaliError) -> dict[str, str]:
-    return {item.field: item.reason for item in error.field_errors}
 
 
 def titles(page: dict[str, Any]) -> list[str]:

@@ -21,12 +21,12 @@ from hypothesis.stateful import (
 )
 
 from bali.errors import BaliError
-from bali.testing import LiveServer, RestServiceClient, RpcServiceClient, ServiceClient, live_server
+from bali.testing import LiveServer, RestServiceClient, RpcServiceClient, ServiceClient
 from tests.behaviour.contract_service import db, make_app
+from tests.protocols import DATABASES, NOWHERE, live_on
 
 NAMES = (None, "ann", "bob")
 FIELDS = ("title", "text", "stars", "owner")
-NOWHERE = 2_000_000_000
 
 texts = st.none() | st.sampled_from(["", "a", "Ä%_", "x" * 200])
 numbers = st.integers(-3, 3)
@@ -337,14 +337,11 @@ class Notes(RuleBasedStateMachine):
             self.agree(found[key], row)
 
 
-@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
-def live(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[LiveServer]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
-    else:
-        url = request.getfixturevalue(f"{request.param}_url")
-    db.connect(url)
-    with live_server(make_app()) as server:
+@pytest.fixture(params=DATABASES)
+def live(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveServer]:
+    with live_on(request, tmp_path_factory, db, make_app) as server:
         yield server
 
 

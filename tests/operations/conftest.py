@@ -8,6 +8,9 @@ import pytest
 
 from bali.testing import LiveServer, live_server
 from tests.operations.service import db, make_app
+from tests.protocols import client
+
+__all__ = ["client", "database_url", "live"]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres", "mariadb"])

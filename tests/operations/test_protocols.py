@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx2
 import pytest
-from connectrpc.protocol import ProtocolType
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.rpc import error_details_pb2
 
 from bali.errors import BaliError, Code
-from bali.testing import (
-    ConnectServiceClient,
-    LiveServer,
-    LocalServiceClient,
-    RestServiceClient,
-    RpcServiceClient,
-    ServiceClient,
-)
-
-ANN = {"authorization": "Bearer ann-token"}
-BOB = {"authorization": "Bearer bob-token"}
-
-CLIENTS: dict[str, Callable[[LiveServer], ServiceClient]] = {
-    "local": LocalServiceClient,
-    "rest": RestServiceClient,
-    "grpc": RpcServiceClient,
-    "connect": ConnectServiceClient,
-    "grpc-web": lambda live: ConnectServiceClient(live, protocol=ProtocolType.GRPC_WEB),
-}
-
-
-@pytest.fixture(params=list(CLIENTS))
-def client(request: pytest.FixtureRequest, live: LiveServer) -> Iterator[ServiceClient]:
-    made = CLIENTS[request.param](live)
-    yield made
-    made.close()
+from bali.testing import LiveServer, ServiceClient
+from tests.protocols import ANN, BOB
 
 
 def start(client: ServiceClient, action: str, **arguments: Any) -> Any:
