@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import operator
 import re
 from collections.abc import Iterable, Mapping
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, RootModel, create_model
 from pydantic import Field as PydanticField
 
 from bali.errors import ConfigurationError
 from bali.resources.action import ActionOptions, place_of
+from bali.resources.bindings import custom_bindings, is_query, standard_binding
 from bali.resources.etags import Etags
 from bali.resources.expanding import Expansions
 from bali.resources.filterable import filterable_fields, refuse_input_only
 from bali.resources.longrunning import long_running
-from bali.resources.messages import is_model, list_request, page_response, response, without_none
-from bali.resources.naming import camel, kebab
+from bali.resources.messages import is_model, list_request, without_none
+from bali.resources.naming import camel
 from bali.resources.nesting import parent_fields
 from bali.resources.owner import Owner
 from bali.resources.permissions import permissions_of
@@ -35,16 +34,16 @@ from bali.resources.requests import (
     wire_names,
 )
 from bali.resources.reserved import reserved_fields
+from bali.resources.result_shape import ResultShape, schema_for
 from bali.resources.signature import MISSING, Argument, Signature, read_signature
 from bali.resources.spec import ActionSpec, HttpBinding, Kind, Wrap
-from bali.resources.store import ContractStore, Page, Stored
-from bali.schemas import EnumNode, Field, ListNode, MapNode, Record, Scalar, UnionNode
+from bali.resources.store import ContractStore, Page
+from bali.schemas import EnumNode, Field, Record, Scalar
 from bali.schemas.answers import answers_of
 from bali.schemas.behaviour import input_only_attributes
 
 __all__ = ["action_spec"]
 
-_QUERY_METHODS = ("GET", "DELETE")
 _IDENTIFIER = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 
@@ -76,6 +75,15 @@ class _ActionReader:
         )
         self.rpc_name = self._rpc_name()
         self.message_stem = self.rpc_name
+        self.result = ResultShape(
+            owner=owner,
+            kind=kind,
+            name=name,
+            where=self.where,
+            stem=self.message_stem,
+            signature=self.signature,
+            is_detail=self.is_detail,
+        )
 
     def read(self) -> ActionSpec:
         self._check_key()
@@ -84,7 +92,7 @@ class _ActionReader:
                 f"{self.where}: {self.name} returns one answer and cannot be a stream; write an "
                 "action of another name"
             )
-        wrap, response_model = self._response()
+        wrap, response_model = self.result.read()
         described = self.owner.describer.model(response_model) if response_model else None
         masks = self._read_masks(described, wrap)
         parameters = self._parameters(masks)
@@ -134,6 +142,16 @@ class _ActionReader:
             if self.options.lro
             else spec
         )
+
+    def _bindings(self, request: Record, body_field: str | None) -> tuple[HttpBinding, ...]:
+        path = self.owner.path
+        if self.options.rpc_only:
+            return ()
+        if self.kind is Kind.CUSTOM:
+            base = f"{path}/{{id}}" if self.is_detail else path
+            return custom_bindings(self.name, self.options, base, request, where=self.where)
+        is_empty = self.result.returns() is None
+        return (standard_binding(self.kind, path, body_field, is_empty=is_empty),)
 
     def _etags(self) -> Etags | None:
         store, schema = self.owner.store, self.owner.schema
@@ -215,7 +233,7 @@ class _ActionReader:
         """Return what callers may have expanded: in items of the resource's own schema."""
         if self.kind not in (Kind.GET, Kind.LIST):
             return None
-        returns = self._returns()
+        returns = self.result.returns()
         item = get_args(returns)[0] if get_origin(returns) in (Page, list) else returns
         return self.owner.expansions if item is self.owner.schema else None
 
@@ -286,7 +304,7 @@ class _ActionReader:
             names = _filter_names(resource.filters)
             where = f"{owner.place}: filters"
             filters = owner.store.filter_types(names, where=where)
-            refuse_input_only(filters, self._listed(), where=where)
+            refuse_input_only(filters, self.result.listed(), where=where)
         model = list_request(
             f"{self.message_stem}Request",
             base,
@@ -306,7 +324,7 @@ class _ActionReader:
 
     def _restricted(self, base: type[ListRequest]) -> type[ListRequest]:
         """Let a list be sorted and filtered by what its caller sees, and by nothing else."""
-        owner, schema = self.owner, self._listed()
+        owner, schema = self.owner, self.result.listed()
         model: type[ListRequest] = type(
             base.__name__, (base,), {"__module__": base.__module__, "__doc__": base.__doc__}
         )
@@ -321,20 +339,13 @@ class _ActionReader:
         )
         return model
 
-    def _listed(self) -> type[BaseModel] | None:
-        """Return the schema of the items that a caller sees."""
-        returns = self._with_schemas(self.signature.returns)
-        arguments = get_args(returns)
-        item = arguments[0] if get_origin(returns) in (Page, list) else None
-        return item if is_model(item) else self.owner.schema
-
     def _body(self) -> tuple[type[BaseModel] | None, str | None]:
         argument = self.signature.body
         if self.kind is Kind.LIST or argument is None:
             return None, None
         is_open = argument.annotation in (MISSING, Any)
         if self.kind in (Kind.CREATE, Kind.UPDATE):
-            model = self._schema_for(argument.name) if is_open else self._model_of(argument)
+            model = self._schema_for(argument) if is_open else self._model_of(argument)
             return self._input(model), self.owner.singular
         if not is_open:
             model = self._model_of(argument)
@@ -343,9 +354,12 @@ class _ActionReader:
             if output_only_names(model):
                 return self._input(model, is_partial=False), None
             return model, None
-        if self._is_query():
+        if is_query(self.options):
             return self._list_request(), None
-        return self._input(self._schema_for(argument.name), is_partial=True), None
+        return self._input(self._schema_for(argument), is_partial=True), None
+
+    def _schema_for(self, argument: Argument) -> type[BaseModel]:
+        return schema_for(self.owner, argument.name, where=self.where)
 
     def _model_of(self, argument: Argument) -> type[BaseModel]:
         annotation = argument.annotation
@@ -361,14 +375,6 @@ class _ActionReader:
         given = self.owner.given & model.model_fields.keys()
         name = f"{self.message_stem}Input"
         return input_model(model, name, is_partial=partial, given=given)
-
-    def _schema_for(self, what: str) -> type[BaseModel]:
-        if self.owner.schema is None:
-            raise ConfigurationError(
-                f"{self.where}: {what} has no type and {self.owner.resource.__name__} no schema to "
-                "take it from; annotate it with a pydantic model"
-            )
-        return self.owner.schema
 
     def _request(
         self,
@@ -404,123 +410,6 @@ class _ActionReader:
             name=f"{self.message_stem}Request", description=f"Request of {self.message_stem}."
         )
         return record.fill(tuple(fields))
-
-    # -- response ------------------------------------------------------------------------------
-
-    def _response(self) -> tuple[Wrap, type[BaseModel] | None]:
-        returns = self._returns()
-        if returns is None:
-            if self.signature.is_streaming:
-                raise ConfigurationError(
-                    f"{self.where}: a stream of None tells its reader nothing; yield a value"
-                )
-            return Wrap.EMPTY, None
-        name = f"{self.message_stem}Response"
-        if get_origin(returns) is Page:
-            return Wrap.PAGE, page_response(name, get_args(returns)[0])
-        if is_model(returns):
-            return Wrap.NONE, returns
-        node = self.owner.describer.annotation(returns, where=f"{self.where}: result")
-        if isinstance(node.node, ListNode) and not node.is_nullable:
-            return Wrap.ITEMS, response(name, items=(returns, ...))
-        if isinstance(node.node, Record) and node.is_nullable:
-            return Wrap.RESULT, response(name, result=(returns, None))
-        return Wrap.RESULT, response(name, result=(returns, ...))
-
-    def _returns(self) -> Any:
-        returns = self._with_schemas(self.signature.returns)
-        if self.kind is Kind.DELETE:
-            return None if returns in (MISSING, Any, None, type(None)) else returns
-        if self.kind is Kind.LIST or returns is Page or get_origin(returns) is Page:
-            item = self._item_of_list(returns)
-            return Page[item]  # type: ignore[valid-type]  # a type made at run time
-        if returns in (None, type(None)):
-            return None
-        if returns not in (MISSING, Any):
-            return returns
-        if self.owner.schema is None:
-            raise ConfigurationError(
-                f"{self.where}: the result has no type and {self.owner.resource.__name__} no "
-                "schema to take it from; annotate the method, as in `-> UserSchema`"
-            )
-        is_one = self.kind is not Kind.CUSTOM or self.is_detail or self.signature.is_streaming
-        return self.owner.schema if is_one else list[self.owner.schema]  # type: ignore[name-defined]  # a type made at run time
-
-    def _with_schemas(self, annotation: Any) -> Any:
-        """Put schemas in the place of database models: `-> User` means the schema of a user."""
-        model: Any = annotation if inspect.isclass(annotation) else None
-        if model is not None and model is getattr(self.owner.schema, "__unexpanded__", None):
-            return self.owner.schema
-        if model is not None and isinstance(model, Stored):
-            schema = self.owner.schema
-            is_own = schema is not None and getattr(schema, "__model__", None) is annotation
-            return schema if is_own else model.__store__.schema()
-        origin, arguments = get_origin(annotation), get_args(annotation)
-        if origin is list or origin is Page:
-            return origin[self._with_schemas(arguments[0])]
-        if origin in (Union, UnionType) and NoneType in arguments:
-            parts = [self._with_schemas(part) for part in arguments if part is not NoneType]
-            return functools.reduce(operator.or_, parts) | None
-        return annotation
-
-    def _item_of_list(self, returns: Any) -> Any:
-        arguments = get_args(returns)
-        container = get_origin(returns) or returns
-        if container in (MISSING, Any):
-            return self._schema_for("the result")
-        is_many = container is Page or (
-            inspect.isclass(container)
-            and issubclass(container, Iterable)
-            and not issubclass(container, Mapping | BaseModel | str)
-        )
-        if not is_many:
-            raise ConfigurationError(
-                f"{self.where}: {self.name} returns many items, found {returns!r}; annotate it "
-                "with Page[X] or list[X]"
-            )
-        return (
-            arguments[0]
-            if arguments and arguments[0] is not Any
-            else self._schema_for("the result")
-        )
-
-    # -- HTTP ----------------------------------------------------------------------------------
-
-    def _is_query(self) -> bool:
-        return all(method in _QUERY_METHODS for method in self.options.methods)
-
-    def _bindings(self, request: Record, body_field: str | None) -> tuple[HttpBinding, ...]:
-        if self.options.rpc_only:
-            return ()
-        item = f"{self.owner.path}/{{id}}"
-        if self.kind is Kind.LIST:
-            return (HttpBinding(method="GET", path=self.owner.path, body=None),)
-        if self.kind is Kind.CREATE:
-            return (HttpBinding(method="POST", path=self.owner.path, body=body_field, status=201),)
-        if self.kind is Kind.GET:
-            return (HttpBinding(method="GET", path=item, body=None),)
-        if self.kind is Kind.UPDATE:
-            return (HttpBinding(method="PATCH", path=item, body=body_field),)
-        if self.kind is Kind.DELETE:
-            status = 204 if self._returns() is None else 200
-            return (HttpBinding(method="DELETE", path=item, body=None, status=status),)
-        if self.kind is Kind.UNDELETE:
-            return (HttpBinding(method="POST", path=f"{item}:undelete", body="*"),)
-        base = item if self.is_detail else self.owner.path
-        path = f"{base}/{self.options.path or kebab(self.name)}"
-        return tuple(self._custom_binding(method, path, request) for method in self.options.methods)
-
-    def _custom_binding(self, method: str, path: str, request: Record) -> HttpBinding:
-        if method not in _QUERY_METHODS:
-            return HttpBinding(method=method, path=path, body="*")
-        for field in request.fields:
-            node = field.node.item if isinstance(field.node, ListNode) else field.node
-            if isinstance(node, Record | ListNode | MapNode | UnionNode):
-                raise ConfigurationError(
-                    f"{self.where}: field {field.wire_name!r} cannot be written in a query string; "
-                    "use methods=['post']"
-                )
-        return HttpBinding(method=method, path=path, body=None)
 
 
 def _filter_names(declared: Any) -> Any:
