@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,10 @@ class Demo:
             descriptor_pb2.FileDescriptorProto.FromString(raw)
             for raw in described.file_descriptor_response.file_descriptor_proto
         ]
-        for file in reversed(files):
-            self.pool.Add(file)
+        known = {file.name: file for file in files}
+        imports = TopologicalSorter({file.name: file.dependency for file in files})
+        for name in imports.static_order():  # what is imported comes first
+            self.pool.Add(known[name])
         return [item.name for item in listed.list_services_response.service]
 
     def message_types(self, method: str) -> tuple[Any, Any]:
