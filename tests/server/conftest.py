@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ from typing import Any
 import pytest
 import uvloop
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+
+from tests.certificates import certificate as make_certificate
 
 
 def pytest_asyncio_loop_factories(
@@ -41,7 +41,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """An authority, a certificate for localhost and one for a client named billing."""
     folder = tmp_path_factory.mktemp("tls")
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _certificate("authority", ca_key, "authority", ca_key, names=None)
+    ca = make_certificate("authority", ca_key, "authority", ca_key, names=None)
     files = {"ca": _write(folder / "ca.pem", ca.public_bytes(serialization.Encoding.PEM))}
     alternatives: dict[str, list[Any]] = {
         "server": [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))],
@@ -50,7 +50,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     for name, names in alternatives.items():
         key = ec.generate_private_key(ec.SECP256R1())
         subject = "localhost" if name == "server" else "billing"
-        certificate = _certificate(subject, key, "authority", ca_key, names=names)
+        certificate = make_certificate(subject, key, "authority", ca_key, names=names)
         pem = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -61,30 +61,6 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
             folder / f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM)
         )
     return Certificates(**files)
-
-
-def _certificate(
-    subject: str,
-    key: ec.EllipticCurvePrivateKey,
-    issuer: str,
-    issuer_key: ec.EllipticCurvePrivateKey,
-    *,
-    names: list[Any] | None,
-) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True)
-    )
-    if names is not None:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(issuer_key, hashes.SHA256())
 
 
 def _write(path: Path, content: bytes) -> str:
