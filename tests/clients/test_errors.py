@@ -177,7 +177,7 @@ def test_trace_request_id_and_deadline_are_passed_on(
     assert span != "b7ad6b7169203331"
     assert seen.metadata["x-request-id"] == "order-7"
     assert seen.time_remaining is not None
-    assert 0 < seen.time_remaining <= 5
+    assert 0 < seen.time_remaining < 6  # clients round the time that they send up
 
 
 def test_a_call_without_a_trace_begins_one(asking: Any, server: UserServer, pb2: Any) -> None:
