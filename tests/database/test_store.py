@@ -242,6 +242,62 @@ def test_any_pages_hold_every_row_once(
     asyncio.run(check())
 
 
+ROWS = st.tuples(
+    st.integers(-2, 2),
+    st.none() | st.sampled_from(["", "a", "A", "b"]),
+    st.none() | st.booleans(),
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    rows=st.lists(ROWS, min_size=2, max_size=10),
+    changes=st.lists(st.tuples(st.lists(ROWS, max_size=2), st.integers(0, 20)), max_size=6),
+    term=st.sampled_from(["whole", "label", "flag desc", "whole desc, label", "id desc"]),
+    page_size=st.integers(1, 4),
+)
+def test_pages_neither_repeat_nor_miss_what_stays_while_others_come_and_go(
+    url: str, rows: list[Any], changes: list[Any], term: str, page_size: int
+) -> None:
+    async def add(values: Any) -> int:
+        whole, label, flag = values
+        made = await samples.create({"whole": whole, "label": label, "flag": flag})
+        return int(made.id)
+
+    async def check() -> None:
+        database = Sample.__database__
+        database.connect(url)
+        await database.create_all()
+        try:
+            staying = {await add(values) for values in rows}
+            pending, token, seen = list(changes), "", []
+            while True:
+                query = ListQuery(page_size=page_size, order_by=term, page_token=token)
+                page = await samples.list(query)
+                seen += [item.id for item in page.items]
+                token = page.next_page_token
+                if not token:
+                    break
+                inserted, number = pending.pop() if pending else ([], 0)
+                for values in inserted:
+                    await add(values)
+                if len(staying) > 1 and number % 3:
+                    gone = sorted(staying)[number % len(staying)]
+                    await samples.delete(gone)
+                    staying.discard(gone)
+            assert len(seen) == len(set(seen))
+            assert staying <= set(seen)
+        finally:
+            await database.drop_all()
+            await database.close()
+
+    asyncio.run(check())
+
+
 async def test_rows_that_come_and_go_disturb_no_other(catalog: Database) -> None:
     made = [await authors.create({"name": f"n{number}", "age": number}) for number in range(6)]
     first = await authors.list(ListQuery(page_size=3, order_by="age"))
