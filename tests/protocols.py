@@ -30,6 +30,7 @@ __all__ = [
     "client",
     "fields_of",
     "live_on",
+    "refused",
     "value",
 ]
 
@@ -83,3 +84,12 @@ def value(result: Any) -> dict[str, Any]:
 def fields_of(error: BaliError) -> dict[str, str]:
     """Return the reason of each field that an error names."""
     return {item.field: item.reason for item in error.field_errors}
+
+
+def refused(
+    client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any
+) -> BaliError:
+    """Return the error that a call ends with."""
+    with pytest.raises(BaliError) as caught:
+        client.call(operation, arguments, metadata=metadata)
+    return caught.value

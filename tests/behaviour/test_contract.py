@@ -12,10 +12,10 @@ import httpx2
 import pytest
 
 from bali.concurrency import run_blocking
-from bali.errors import Aborted, BaliError, Code
+from bali.errors import Aborted, Code
 from bali.testing import LiveServer, RestServiceClient, RpcServiceClient, ServiceClient
 from tests.behaviour.contract_service import Note, db, make_app
-from tests.protocols import ANN, BOB, DATABASES, NOWHERE, fields_of, live_on, value
+from tests.protocols import ANN, BOB, DATABASES, NOWHERE, fields_of, live_on, refused, value
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -37,14 +37,6 @@ def create(client: ServiceClient, metadata: Any = None, **fields: Any) -> dict[s
 
 def get(client: ServiceClient, key: int, **arguments: Any) -> dict[str, Any]:
     return value(client.call("notes.get", {"id": key, **arguments}))
-
-
-def refused(
-    client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any
-) -> BaliError:
-    with pytest.raises(BaliError) as caught:
-        client.call(operation, arguments, metadata=metadata)
-    return caught.value
 
 
 def stored(title: str) -> list[Any]:

@@ -13,7 +13,7 @@ from bali.concurrency import run_blocking
 from bali.errors import BaliError, Code
 from bali.testing import LiveServer, RpcServiceClient, ServiceClient, at_most_queries
 from tests.behaviour.relations_service import Customer, Line, Order, Product, db, make_app
-from tests.protocols import ANN, BOB, DATABASES, NOWHERE, fields_of, live_on, value
+from tests.protocols import ANN, BOB, DATABASES, NOWHERE, fields_of, live_on, refused, value
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -48,14 +48,6 @@ def call(
     client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any
 ) -> dict[str, Any]:
     return value(client.call(operation, arguments, metadata=metadata))
-
-
-def refused(
-    client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any
-) -> BaliError:
-    with pytest.raises(BaliError) as caught:
-        client.call(operation, arguments, metadata=metadata)
-    return caught.value
 
 
 def code(client: ServiceClient, operation: str, metadata: Any = None, /, **arguments: Any) -> Code:

@@ -10,7 +10,7 @@ import pytest
 
 from bali.testing import LiveServer, RpcServiceClient, ServiceClient, count_queries
 from tests.behaviour.contract_service import db, make_app
-from tests.protocols import DATABASES, live_on, value
+from tests.protocols import ANN, DATABASES, live_on, value
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -79,3 +79,17 @@ def test_a_request_id_costs_a_claim_and_an_answer(rpc: ServiceClient) -> None:
     kinds(rpc, "create", note={"title": f"{name}x"}, request_id=f"{name}x")  # it cleans up, once
     assert kinds(rpc, "create", **arguments) == ["INSERT", "INSERT", "UPDATE"]
     assert kinds(rpc, "create", **arguments) == ["INSERT", "SELECT"]
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_asking_for_each_item_of_a_batch_is_one_statement(rpc: ServiceClient, count: int) -> None:
+    [note] = notes(rpc, 1)
+    comment = {"note_id": note, "words": "w", "author": "ann"}
+    made = rpc.call("comments.batch_create", {"requests": [{"comment": comment}] * count})
+    keys = [item["id"] for item in value(made)["items"]]
+    with count_queries(db) as counted:
+        rpc.call("comments.batch_get", {"ids": keys}, metadata=ANN)
+    assert counted.count == 2, counted
+    with count_queries(db) as counted:
+        rpc.call("comments.batch_delete", {"ids": keys[::-1]}, metadata=ANN)
+    assert counted.count == 3, counted

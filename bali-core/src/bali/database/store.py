@@ -244,10 +244,11 @@ class ModelStore:
         """Return the item with this key."""
         return await self.database.run(lambda session: self._found(session, key))
 
-    async def lock(self, key: Any) -> Any:
-        """Return the item with this key, deleted or not; nobody changes it before the unit ends."""
-        [item] = await self.database.run(lambda session: self._locked(session, [key]))
-        return item
+    async def lock(self, keys: Sequence[Any]) -> Sequence[Any]:
+        """Return items, deleted or not; nobody changes them before the unit ends."""
+        return await self.database.run(  # type: ignore[no-any-return]  # of `_locked`
+            lambda session: self._locked(session, keys)
+        )
 
     async def create(self, values: Mapping[str, Any]) -> Any:
         """Store a new item and return it."""

@@ -22,7 +22,13 @@ from bali.resources.expanding import Expansions, item_schema
 from bali.resources.nesting import nested_path, parents_of
 from bali.resources.operation import action_spec
 from bali.resources.owner import Owner
-from bali.resources.resource import EXTRA_ACTIONS, STANDARD_ACTIONS, ModelResource, Resource
+from bali.resources.resource import (
+    EXTRA_ACTIONS,
+    STANDARD_ACTIONS,
+    ModelResource,
+    Resource,
+    has_own,
+)
 from bali.resources.spec import ActionSpec, Kind, ResourceSpec
 from bali.resources.store import ContractStore
 from bali.schemas import Describer
@@ -224,7 +230,7 @@ class _ResourceReader:
                 )
         for name in STANDARD_ACTIONS:
             function = inspect.getattr_static(self.resource, name)
-            is_inherited = function is inspect.getattr_static(Resource, name)
+            is_inherited = not has_own(self.resource, name)
             if offered is not None and name not in offered:
                 continue
             if function is not None and not (is_inherited and self.store is None):
@@ -255,8 +261,7 @@ class _ResourceReader:
         is_soft = isinstance(self.store, ContractStore) and self.store.is_soft
         for name in EXTRA_ACTIONS:
             is_offered = is_soft if name == "undelete" else self.resource.batch
-            own = inspect.getattr_static(self.resource, name)
-            if is_offered or own is inspect.getattr_static(Resource, name):
+            if is_offered or not has_own(self.resource, name):
                 yield name
 
 

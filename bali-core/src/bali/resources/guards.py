@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bali.concurrency import run_in_thread
 from bali.errors import EtagMismatch, PermissionDenied, Unauthenticated
 from bali.resources.context import Context
 from bali.resources.etags import is_expected
 from bali.resources.permissions import allows_object, checks_objects
-from bali.resources.resource import Resource
+from bali.resources.resource import do, has_own
 from bali.resources.spec import ActionSpec, Kind
 from bali.resources.store import ContractStore
 
@@ -48,12 +46,18 @@ class Guard:
             return
         store: ContractStore = resource.store
         etags = dict(expected)
-        for key in keys:
-            item = await (store.get(key) if self._is_reading else store.lock(key))
+        for key, item in zip(keys, await self._items(store, keys), strict=True):
             if self._checks_objects:
                 await self._check_object(context, item)
             if etags[key] not in ("", "*"):
                 await self._check_etag(resource, key, item, etags[key])
+
+    async def _items(self, store: ContractStore, keys: Sequence[Any]) -> Sequence[Any]:
+        if not self._is_reading:
+            return await store.lock(keys)
+        if self._spec.single is None:
+            return [await store.get(key) for key in keys]
+        return await store.get_many(keys)
 
     def _expected(self, context: Context, keywords: Mapping[str, Any]) -> Sequence[tuple[Any, str]]:
         """Return the keys of the items that a call is about, and the etag that each should have."""
@@ -75,18 +79,8 @@ class Guard:
         etags = (self._spec.single or self._spec).etags
         if etags is None:
             raise EtagMismatch
-        shown = await _shown(resource, key) if _is_own(resource) else item
+        shown = item
+        if has_own(type(resource), "get"):  # it may show more than what is stored
+            shown = await do(resource, "get", key)
         if not is_expected(expected, etags.of_stored(shown)):
             raise EtagMismatch
-
-
-def _is_own(resource: Any) -> bool:
-    """Tell whether a resource has a `get` of its own, which may show more than what is stored."""
-    own = inspect.getattr_static(type(resource), "get", None)
-    return own is not None and own is not inspect.getattr_static(Resource, "get")
-
-
-async def _shown(resource: Any, key: Any) -> Any:
-    if inspect.iscoroutinefunction(resource.get):
-        return await resource.get(key)
-    return await run_in_thread(resource.get, key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeAlias, get_args
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel
 
 from bali.resources.context import Context
 from bali.resources.permissions import checks_objects
-from bali.resources.resource import Resource
+from bali.resources.resource import Resource, has_own
 from bali.resources.spec import ActionSpec, Kind
 from bali.resources.store import ContractStore, ReadPlan, Store
 from bali.schemas import ListNode, Node, Record, Scalar, ScalarKind
@@ -28,7 +27,7 @@ _UNCHECKED = frozenset({ScalarKind.FLOAT, ScalarKind.ANY, ScalarKind.TIME, Scala
 
 def read_of(spec: ActionSpec) -> Read | None:
     """Return the short way of an action; None when it has code of its own, or its store no plan."""
-    if spec.kind not in (Kind.GET, Kind.LIST) or not _is_generic(spec):
+    if spec.kind not in (Kind.GET, Kind.LIST) or has_own(spec.resource, spec.function_name):
         return None
     if spec.kind is Kind.GET and checks_objects(spec.permissions):
         return None
@@ -77,11 +76,6 @@ def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Read:
         )
 
     return read
-
-
-def _is_generic(spec: ActionSpec) -> bool:
-    own = inspect.getattr_static(spec.resource, spec.function_name)
-    return own is inspect.getattr_static(Resource, spec.function_name)
 
 
 def _plain_nodes(response: Node) -> Iterator[Node]:

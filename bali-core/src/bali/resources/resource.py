@@ -25,7 +25,7 @@ from bali.resources.requests import ListRequest, output_only_names, wire_names
 from bali.resources.servicer import ServicerResource
 from bali.resources.store import ContractStore, Page, Store, Stored
 
-__all__ = ["EXTRA_ACTIONS", "STANDARD_ACTIONS", "ModelResource", "Resource"]
+__all__ = ["EXTRA_ACTIONS", "STANDARD_ACTIONS", "ModelResource", "Resource", "do", "has_own"]
 
 STANDARD_ACTIONS = ("list", "get", "create", "update", "delete")
 #: What the base class offers besides, where the model or the resource says so.
@@ -251,23 +251,23 @@ class Resource(metaclass=ResourceType):
     @action()
     async def batch_get(self, ids: Sequence[Any]) -> Any:
         """Return the items with these keys, in this order."""
-        if self._has_own("get"):
-            return [await self._do("get", key) for key in ids]
+        if has_own(type(self), "get"):
+            return [await do(self, "get", key) for key in ids]
         return await self.contract_store.get_many(ids)
 
     @action(methods=["post"])
     async def batch_create(self, items: Sequence[Any]) -> Any:
         """Store new items and return them, in this order: all or none."""
-        if self._has_own("create"):
-            return [await self._do("create", item) for item in items]
+        if has_own(type(self), "create"):
+            return [await do(self, "create", item) for item in items]
         values = [_values(item, with_defaults=True) for item in items]
         return await self.contract_store.create_many(values)
 
     @action(methods=["post"])
     async def batch_update(self, changes: Sequence[Change]) -> Any:
         """Change the given fields of items and return them, in this order: all or none."""
-        if self._has_own("update"):
-            return [await self._do("update", change.key, change.values) for change in changes]
+        if has_own(type(self), "update"):
+            return [await do(self, "update", change.key, change.values) for change in changes]
         return await self.contract_store.update_many(
             [
                 (change.key, _changes(change.values, f"requests[{number}]."))
@@ -279,11 +279,11 @@ class Resource(metaclass=ResourceType):
     async def batch_delete(self, ids: Sequence[Any]) -> None:
         """Remove the items with these keys: all or none."""
         keys = builtins.list(dict.fromkeys(ids))
-        if not self._has_own("delete"):
+        if not has_own(type(self), "delete"):
             await self.contract_store.delete_many(keys)
             return
         for key in keys:
-            await self._do("delete", key)
+            await do(self, "delete", key)
 
     @property
     def contract_store(self) -> ContractStore:
@@ -291,21 +291,24 @@ class Resource(metaclass=ResourceType):
         store: Any = self.store
         return cast("ContractStore", store)
 
-    def _has_own(self, name: str) -> bool:
-        """Tell whether the class does a standard action in a way of its own."""
-        own = inspect.getattr_static(type(self), name)
-        return own is not inspect.getattr_static(Resource, name)
-
-    async def _do(self, name: str, *arguments: Any) -> Any:
-        method = getattr(self, name)
-        if inspect.iscoroutinefunction(method):
-            return await method(*arguments)
-        value = await run_in_thread(method, *arguments)
-        return await value if inspect.isawaitable(value) else value
-
 
 class ModelResource(Resource):
     """A resource over a database model: set `model`; the schema follows from it."""
+
+
+def has_own(resource: type[Resource], name: str) -> bool:
+    """Tell whether a class does a standard action in a way of its own."""
+    own = inspect.getattr_static(resource, name)
+    return own is not inspect.getattr_static(Resource, name)
+
+
+async def do(resource: Resource, name: str, *arguments: Any) -> Any:
+    """Return what an action of a resource returns, be it sync or async."""
+    method = getattr(resource, name)
+    if inspect.iscoroutinefunction(method):
+        return await method(*arguments)
+    value = await run_in_thread(method, *arguments)
+    return await value if inspect.isawaitable(value) else value
 
 
 def _changes(item: BaseModel, place: str = "") -> Mapping[str, Any]:

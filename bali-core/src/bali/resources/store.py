@@ -258,8 +258,8 @@ class ContractStore(Store, Protocol):
     async def check_parent(self) -> None:
         """Raise `NotFound` when the parent that the store is within is not there."""
 
-    async def lock(self, key: Any) -> Any:
-        """Return the item with this key; nobody else changes it before the unit of work ends."""
+    async def lock(self, keys: Sequence[Any]) -> Sequence[Any]:
+        """Return the items with these keys; nobody else changes them before the unit ends."""
 
     async def undelete(self, key: Any) -> Any:
         """Take back the deletion of an item and return it; `AlreadyExists` if it is not deleted."""
