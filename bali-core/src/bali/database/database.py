@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from bali.concurrency import background_loop, current_loop, in_event_loop, run_blocking
+from bali.database.direct import DirectEngine
 from bali.database.engines import driver_url, is_in_memory, make_engine, shared_memory_url
 from bali.database.failures import mapped_errors
 from bali.database.models import ModelMethods, make_models
@@ -141,6 +142,15 @@ class Database:
     @property
     def engine(self) -> AsyncEngine:
         """The engine of the event loop that owns the calling task or thread."""
+        return self._connected.engine
+
+    @property
+    def direct(self) -> DirectEngine:
+        """The short way to its driver, for statements that are always the same."""
+        return self._connected.direct
+
+    @property
+    def _connected(self) -> _Connected:
         loop = current_loop()
         connected = self._engines.get(loop)
         if connected is None:
@@ -150,7 +160,7 @@ class Database:
             if loop is background_loop():
                 _close_at_exit(self)
         connected.watch_loop()
-        return connected.engine
+        return connected
 
     def has_engine(self, engine: Engine) -> bool:
         """Tell whether an engine of SQLAlchemy is one of these, of whatever event loop."""
@@ -319,6 +329,7 @@ class _Connected:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        self.direct = DirectEngine(engine)
         self._keeper: AsyncGenerator[None, None] | None = None
 
     def watch_loop(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from sqlalchemy import exc
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util.concurrency import await_, greenlet_spawn
 
@@ -39,6 +41,58 @@ class SteadyPool(AsyncAdaptedQueuePool):
                 self._do_return_conn(entry)
                 raise
         return entry
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether somebody wants to see connections come and go."""
+        events: Any = self.dispatch
+        return bool(self._pre_ping or events.checkout or events.checkin or events.reset)
+
+    async def borrow(self) -> ConnectionPoolEntry:
+        """Take a connection as `connect` does, for one statement outside a transaction.
+
+        It is handed back with `give_back`, which has nothing to reset then. Raises SQLAlchemy's
+        `TimeoutError` when none becomes free in time.
+        """
+        idle: asyncio.Queue[Any] = self._pool._queue  # type: ignore[attr-defined]  # noqa: SLF001 - of SQLAlchemy's own queue
+        if not idle.empty():
+            entry = idle.get_nowait()
+        elif -1 < self._max_overflow <= self._overflow:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    entry = await idle.get()
+            except TimeoutError:
+                raise exc.TimeoutError("every connection is in use", code="3o7r") from None
+        else:
+            entry = await greenlet_spawn(self._do_get)
+        if self._is_due(entry):
+            try:
+                await _to_the_end(entry.get_connection)
+            except BaseException:
+                self._do_return_conn(entry)
+                raise
+        return entry  # type: ignore[no-any-return]  # what the queue holds
+
+    def give_back(self, entry: ConnectionPoolEntry) -> None:
+        """Hand a borrowed connection back."""
+        self._do_return_conn(entry)
+
+    async def give_up(self, entry: ConnectionPoolEntry, error: BaseException) -> None:
+        """Hand a borrowed connection back that `error` has left in a state nobody knows."""
+        try:
+            await _to_the_end(lambda: entry.invalidate(error))
+        finally:
+            self._do_return_conn(entry)
+
+    def _is_due(self, entry: Any) -> bool:
+        """Tell whether a connection is broken, or too old to be used again."""
+        begun = entry.starttime
+        return (
+            entry.dbapi_connection is None
+            or self._invalidate_time > begun
+            or entry._soft_invalidate_time > begun  # noqa: SLF001 - as `get_connection` does
+            or -1 < self._recycle < time.time() - begun
+        )
 
 
 async def _to_the_end(function: Callable[[], T], undo: Callable[[T], None] | None = None) -> T:

@@ -9,6 +9,8 @@ values in the same way, and a test compares both over every column type.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bali.database.aip_filter import filter_condition
 from bali.database.columns import columns_of
+from bali.database.direct import DirectEngine, NotDirectError
 from bali.database.failures import mapped_errors
 from bali.database.filters import get_filters_expr
 from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_after
@@ -29,6 +32,7 @@ from bali.schemas.behaviour import input_only_attributes
 __all__ = ["ReadPlan", "is_plain"]
 
 _MAX_STATEMENTS = 64
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def is_plain(model: type[Any], schema: type[BaseModel] | None) -> bool:
@@ -61,6 +65,8 @@ class ReadPlan:
         self._make = _maker(made or schema, self._names)
         key = self._model.__mapper__.primary_key[0]
         self._get = select(*self._columns).where(key == bindparam("key", type_=key.type))
+        #: The statements that are used again, as they are.
+        self._kept: set[Select[Any]] = {self._get}
         self._lists: dict[tuple[str, str], tuple[tuple[Term, ...], Select[Any]]] = {}
         self._engines: dict[int, tuple[AsyncEngine, AsyncEngine]] = {}
 
@@ -68,10 +74,7 @@ class ReadPlan:
         """Return the item with this key, of those in `store`; raise `NotFound` without one."""
         row = None
         if self._store.may_exist(key):
-            statement = self._get
-            if conditions := store.conditions:
-                statement = statement.where(*conditions)
-            rows = await self._rows(statement, {"key": key})
+            rows = await self._rows(self._get, {"key": key}, store.conditions)
             row = rows[0] if rows else None
         if row is None:
             raise self._store.missing(key)
@@ -80,21 +83,18 @@ class ReadPlan:
     async def list(self, store: Any, query: ListQuery) -> Page[BaseModel]:
         """Return one page of those in `store`, of a query that this serves."""
         terms, statement = self._list(query.order_by)
-        if conditions := store.conditions:
-            statement = statement.where(*conditions)
+        conditions = list(store.conditions)
         if query.page_token:
             after: Any = self._place(query, terms).values
-            statement = statement.where(rows_after(terms, after, self._database.backend))
+            conditions.append(rows_after(terms, after, self._database.backend))
         if query.filters:
-            statement = statement.where(*get_filters_expr(self._model, **query.filters))
+            conditions += get_filters_expr(self._model, **query.filters)
         if query.condition is not None:
-            statement = statement.where(
-                *filter_condition(self._model, query.condition, query.relations)
-            )
+            conditions += filter_condition(self._model, query.condition, query.relations)
         limits = {"limit": query.page_size + 1, "offset": query.skip}
-        rows = await self._rows(statement, limits)
+        rows = await self._rows(statement, limits, conditions)
         parent = store.parent
-        if not rows and parent is not None and not await self._rows(parent.statement, {}):
+        if not rows and parent is not None and not await self._rows(parent.statement):
             raise parent.missing()
         token = ""
         items = [self._make(row) for row in rows[: query.page_size]]
@@ -131,10 +131,20 @@ class ReadPlan:
             known = terms, statement
             if len(self._lists) < _MAX_STATEMENTS:
                 self._lists[backend, order_by] = known
+                self._kept.add(statement)
         return known
 
-    async def _rows(self, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+    async def _rows(
+        self, statement: Any, values: Mapping[str, Any] = _NOTHING, conditions: Sequence[Any] = ()
+    ) -> Sequence[Any]:
+        """Return the rows of a statement; one that was made at start goes the short way."""
         with mapped_errors(self._database.metadata):
+            if conditions:
+                statement = statement.where(*conditions)
+            elif statement in self._kept:
+                direct: DirectEngine = self._database.direct
+                with suppress(NotDirectError):
+                    return await direct.fetch(statement, values)
             try:
                 return await self._execute(statement, values)
             except DBAPIError as error:

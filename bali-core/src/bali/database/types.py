@@ -69,6 +69,12 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         value = self.coerce(value)
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Return what makes each value aware and UTC."""
+        return (
+            _in_utc if dialect.driver == "asyncpg" else super().result_processor(dialect, coltype)
+        )
+
     def process_result_value(
         self, value: datetime.datetime | None, dialect: Dialect
     ) -> datetime.datetime | None:
@@ -79,9 +85,17 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
     @staticmethod
     def coerce(value: datetime.datetime) -> datetime.datetime:
         """Return the same moment, aware and in UTC."""
-        if value.tzinfo is None:
-            return value.replace(tzinfo=datetime.UTC)
-        return value.astimezone(datetime.UTC)
+        zone = value.tzinfo
+        if zone is datetime.UTC:
+            return value
+        return (
+            value.replace(tzinfo=datetime.UTC) if zone is None else value.astimezone(datetime.UTC)
+        )
+
+
+def _in_utc(value: datetime.datetime | None) -> datetime.datetime | None:
+    """Return what asyncpg reads, which is in UTC but for the first and the last moment."""
+    return value if value is None or value.tzinfo is datetime.UTC else UTCDateTime.coerce(value)
 
 
 class ExactNumeric(TypeDecorator[decimal.Decimal]):
