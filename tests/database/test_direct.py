@@ -160,13 +160,15 @@ async def test_statements_wait_for_a_connection_and_not_for_ever() -> None:
 @pytest.mark.parametrize("backend", [POSTGRES])
 async def test_a_connection_that_was_cut_is_replaced() -> None:
     await db.direct.fetch(by_name, {"name": "a"})
-    async with db.new_engine().connect() as other:
+    engine = db.new_engine()
+    async with engine.connect() as other:
         await other.execute(
             text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE pid <> pg_backend_pid() AND query LIKE '%direct_rows%'"
             )
         )
+    await engine.dispose()
     store = Direct.__store__
     plan = store.read_plan(model_to_schema(Direct))
     for _ in range(3):
