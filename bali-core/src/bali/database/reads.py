@@ -61,10 +61,12 @@ class ReadPlan:
         self._database = store.database
         hidden = input_only_attributes(schema)
         self._names = tuple(name for name in schema.model_fields if name not in hidden)
-        self._columns = tuple(columns_of(self._model)[name] for name in self._names)
-        self._make = _maker(made or schema, self._names)
+        #: What it reads, in the order of its rows.
+        self.columns = tuple(columns_of(self._model)[name] for name in self._names)
+        #: Makes an object of a row.
+        self.make = _maker(made or schema, self._names)
         key = self._model.__mapper__.primary_key[0]
-        self._get = select(*self._columns).where(key == bindparam("key", type_=key.type))
+        self._get = select(*self.columns).where(key == bindparam("key", type_=key.type))
         #: The statements that are used again, as they are.
         self._kept: set[Select[Any]] = {self._get}
         self._lists: dict[tuple[str, str], tuple[tuple[Term, ...], Select[Any]]] = {}
@@ -78,7 +80,7 @@ class ReadPlan:
             row = rows[0] if rows else None
         if row is None:
             raise self._store.missing(key)
-        return self._make(row)
+        return self.make(row)
 
     async def list(self, store: Any, query: ListQuery) -> Page[BaseModel]:
         """Return one page of those in `store`, of a query that this serves."""
@@ -97,7 +99,7 @@ class ReadPlan:
         if not rows and parent is not None and not await self._rows(parent.statement):
             raise parent.missing()
         token = ""
-        items = [self._make(row) for row in rows[: query.page_size]]
+        items = [self.make(row) for row in rows[: query.page_size]]
         if len(rows) > query.page_size:
             last = _Row(dict(zip(self._names, rows[query.page_size - 1], strict=True)))
             secret = self._database.page_token_secret
@@ -123,7 +125,7 @@ class ReadPlan:
         if known is None:
             terms = ordering_of(self._model, order_by, frozenset(self._names))
             statement = (
-                select(*self._columns)
+                select(*self.columns)
                 .order_by(*order_by_clauses(terms, backend))
                 .limit(bindparam("limit", type_=Integer))
                 .offset(bindparam("offset", type_=Integer))

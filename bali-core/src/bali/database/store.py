@@ -22,6 +22,7 @@ from bali.database.schema import model_to_schema
 from bali.database.soft_delete import SoftDelete, is_alive, mark_deleted, take_back
 from bali.database.tokens import decode_token, encode_token, invalid_token
 from bali.database.unit import Unit
+from bali.database.writes import WritePlan, write_plan
 from bali.errors import (
     AlreadyExists,
     ConfigurationError,
@@ -198,6 +199,11 @@ class ModelStore:
         """Return the way to read items as objects of `schema` without the ORM, None without one."""
         own = getattr(schema, "__unexpanded__", schema)
         return ReadPlan(self, own, schema) if is_plain(self.model, own) else None
+
+    def write_plan(self, schema: type[BaseModel]) -> WritePlan | None:
+        """Return the way to write items and return objects of `schema`, None without one."""
+        read = self.read_plan(schema)
+        return None if read is None else write_plan(self, read)
 
     async def list(self, query: ListQuery) -> Page[Any]:
         """Return one page."""

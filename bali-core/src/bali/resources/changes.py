@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from bali.errors import FieldError, ValidationFailed
+from bali.resources.requests import output_only_names, wire_names
 from bali.schemas.behaviour import is_immutable, is_input_only
 
-__all__ = ["Changes", "changes_of"]
+__all__ = ["Changes", "changes_of", "has_immutable", "values_of"]
 
 _MISSING = object()
 
@@ -43,7 +45,23 @@ def changes_of(sent: BaseModel, values: Mapping[str, Any], *, place: str = "") -
 
     `place` is what errors put before the names of fields.
     """
-    return Changes(values, sent, place=place) if _has_immutable(type(sent), set()) else values
+    return Changes(values, sent, place=place) if has_immutable(type(sent)) else values
+
+
+def values_of(item: BaseModel, *, with_defaults: bool = False) -> dict[str, Any]:
+    """Return what was sent, by attribute; `with_defaults` adds what the schema itself supplies.
+
+    A default of None is left to the store, which may know a better one.
+    """
+    names = set(item.model_fields_set)
+    if with_defaults:
+        output_only = output_only_names(type(item))
+        names.update(
+            name
+            for wire, name in wire_names(type(item)).items()
+            if wire not in output_only and getattr(item, name) is not None
+        )
+    return item.model_dump(include=names, by_alias=False)
 
 
 def _changed(sent: BaseModel, names: Any, item: Any, place: str) -> Iterator[str]:
@@ -65,6 +83,12 @@ def _is_same(value: Any, stored: Any) -> bool:
     if isinstance(value, BaseModel) and not isinstance(stored, BaseModel):
         return bool(value.model_dump() == stored)
     return bool(value == stored)
+
+
+@functools.lru_cache(maxsize=1024)
+def has_immutable(model: type[BaseModel]) -> bool:
+    """Tell whether a model, or one within it, has a field that may not change."""
+    return _has_immutable(model, set())
 
 
 def _has_immutable(model: type[BaseModel], seen: set[type[BaseModel]]) -> bool:

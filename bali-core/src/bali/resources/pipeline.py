@@ -28,7 +28,7 @@ from bali.resources.longrunning import Conclude, Operation, Operations
 from bali.resources.nesting import parent_keys
 from bali.resources.permissions import authorize
 from bali.resources.read_masks import READ_MASK, take_paths
-from bali.resources.reading import Read, read_of
+from bali.resources.reading import Short, read_of
 from bali.resources.repeating import Repeater
 from bali.resources.requests import ListRequest
 from bali.resources.reserved import reserve
@@ -38,6 +38,7 @@ from bali.resources.store import ContractStore, Listing, UnitFactory
 from bali.resources.streams import items_of
 from bali.resources.traversal import filter_relations, seen_relations
 from bali.resources.validation import MAX_DEPTH
+from bali.resources.writing import write_of
 
 __all__ = ["Pipeline"]
 
@@ -111,8 +112,8 @@ class Pipeline:
         spec, context = call.spec, call.context
         prepared, keywords = await self._admit(call)
         result = None
-        if prepared.read is not None:
-            result = await prepared.read(keywords, context)
+        if prepared.short is not None:
+            result = await prepared.short(keywords, context)
         if result is None:
             result = await self._act(call, prepared, keywords)
         if (
@@ -265,11 +266,11 @@ class Pipeline:
 class _Prepared:
     """What the calls of one action share."""
 
-    __slots__ = ("_parents", "guard", "read", "relations", "repeater", "validator")
+    __slots__ = ("_parents", "guard", "relations", "repeater", "short", "validator")
 
     def __init__(self, spec: ActionSpec, max_depth: int) -> None:
         self.validator = validator_of(spec, max_depth=max_depth)
-        self.read: Read | None = read_of(spec)
+        self.short: Short | None = read_of(spec) or write_of(spec)
         self._parents = spec.parents
         self.relations = filter_relations(spec.resource)
         guard = Guard(spec)

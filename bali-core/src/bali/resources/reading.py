@@ -14,10 +14,10 @@ from bali.resources.spec import ActionSpec, Kind
 from bali.resources.store import ContractStore, ReadPlan, Store
 from bali.schemas import ListNode, Node, Record, Scalar, ScalarKind
 
-__all__ = ["Read", "read_of"]
+__all__ = ["Short", "is_checked", "read_of"]
 
 #: Answers a call with its keyword arguments; None when the action itself has to.
-Read: TypeAlias = Callable[[Mapping[str, Any], Context], Awaitable[BaseModel | None]]
+Short: TypeAlias = Callable[[Mapping[str, Any], Context], Awaitable[BaseModel | None]]
 #: Finds the store as the caller sees it.
 _Sight: TypeAlias = Callable[[Context], Store]
 
@@ -25,7 +25,7 @@ _Sight: TypeAlias = Callable[[Context], Store]
 _UNCHECKED = frozenset({ScalarKind.FLOAT, ScalarKind.ANY, ScalarKind.TIME, ScalarKind.TIMEDELTA})
 
 
-def read_of(spec: ActionSpec) -> Read | None:
+def read_of(spec: ActionSpec) -> Short | None:
     """Return the short way of an action; None when it has code of its own, or its store no plan."""
     if spec.kind not in (Kind.GET, Kind.LIST) or has_own(spec.resource, spec.function_name):
         return None
@@ -38,7 +38,7 @@ def read_of(spec: ActionSpec) -> Read | None:
     if not isinstance(store, ContractStore) or schema is None or spec.response is None:
         return None
     plan = store.read_plan(schema)
-    if plan is None or any(map(_needs_check, _plain_nodes(spec.response))):  # fmt: skip
+    if plan is None or is_checked(spec.response):
         return None
     sight = _sight(spec, store)
     return _get(spec, plan, sight) if spec.kind is Kind.GET else _list(spec, plan, sight)
@@ -54,7 +54,7 @@ def _sight(spec: ActionSpec, store: Store) -> _Sight:
     return seen
 
 
-def _get(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Read:
+def _get(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Short:
     name = str(spec.keyword_of_id)
 
     async def get(keywords: Mapping[str, Any], context: Context) -> BaseModel | None:
@@ -63,7 +63,7 @@ def _get(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Read:
     return get
 
 
-def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Read:
+def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Short:
     name, response = str(spec.keyword_of_body), spec.response_model
 
     async def read(keywords: Mapping[str, Any], context: Context) -> BaseModel | None:
@@ -76,6 +76,11 @@ def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Read:
         )
 
     return read
+
+
+def is_checked(response: Node) -> bool:
+    """Tell whether an answer may hold what a store knows and no protocol carries."""
+    return any(map(_needs_check, _plain_nodes(response)))
 
 
 def _plain_nodes(response: Node) -> Iterator[Node]:

@@ -16,12 +16,12 @@ from bali.concurrency import run_in_thread
 from bali.errors import ConfigurationError, Unimplemented
 from bali.resources.action import action, action_options, options_in, place_of
 from bali.resources.batches import Change
-from bali.resources.changes import changes_of
+from bali.resources.changes import changes_of, values_of
 from bali.resources.context import Context, Principal
 from bali.resources.naming import kebab, pluralise, snake
 from bali.resources.nesting import seen_store
 from bali.resources.permissions import PermissionLike
-from bali.resources.requests import ListRequest, output_only_names, wire_names
+from bali.resources.requests import ListRequest
 from bali.resources.servicer import ServicerResource
 from bali.resources.store import ContractStore, Page, Store, Stored
 
@@ -231,7 +231,7 @@ class Resource(metaclass=ResourceType):
     @action(methods=["post"])
     async def create(self, schema_in: Any) -> Any:
         """Store a new item and return it."""
-        return await self.store.create(_values(schema_in, with_defaults=True))
+        return await self.store.create(values_of(schema_in, with_defaults=True))
 
     @action(detail=True, methods=["patch"])
     async def update(self, pk: Any, schema_in: Any) -> Any:
@@ -260,7 +260,7 @@ class Resource(metaclass=ResourceType):
         """Store new items and return them, in this order: all or none."""
         if has_own(type(self), "create"):
             return [await do(self, "create", item) for item in items]
-        values = [_values(item, with_defaults=True) for item in items]
+        values = [values_of(item, with_defaults=True) for item in items]
         return await self.contract_store.create_many(values)
 
     @action(methods=["post"])
@@ -312,20 +312,4 @@ async def do(resource: Resource, name: str, *arguments: Any) -> Any:
 
 
 def _changes(item: BaseModel, place: str = "") -> Mapping[str, Any]:
-    return changes_of(item, _values(item), place=place)
-
-
-def _values(item: BaseModel, *, with_defaults: bool = False) -> dict[str, Any]:
-    """Return what was sent, by attribute; `with_defaults` adds what the schema itself supplies.
-
-    A default of None is left to the store, which may know a better one.
-    """
-    names = set(item.model_fields_set)
-    if with_defaults:
-        output_only = output_only_names(type(item))
-        names.update(
-            name
-            for wire, name in wire_names(type(item)).items()
-            if wire not in output_only and getattr(item, name) is not None
-        )
-    return item.model_dump(include=names, by_alias=False)
+    return changes_of(item, values_of(item), place=place)

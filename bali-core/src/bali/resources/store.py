@@ -107,6 +107,16 @@ class ReadPlan(Protocol):
         """Return one page of a query that it serves."""
 
 
+class WritePlan(Protocol):
+    """Writes items and returns them as objects of one schema, each in a transaction of its own."""
+
+    async def create(self, values: Mapping[str, Any]) -> BaseModel | None:
+        """Store a new item and return it; None when only `Store.create` can, or says why not."""
+
+    async def update(self, key: Any, values: Mapping[str, Any]) -> BaseModel | None:
+        """Change an item and return it; None when only `Store.update` can, or says why not."""
+
+
 class Store(Protocol):
     """The generic actions of one model. Each runs in the current unit of work.
 
@@ -213,6 +223,9 @@ class ContractStore(Store, Protocol):
 
     def read_plan(self, schema: type[BaseModel]) -> ReadPlan | None:
         """Return a faster way to `get` and `list` with the same results, None without one."""
+
+    def write_plan(self, schema: type[BaseModel]) -> WritePlan | None:
+        """Return a faster way to `create` and `update` with the same results, None without one."""
 
     def seen(
         self, *, visible: Any = True, show_deleted: bool = False, within: Within | None = None
