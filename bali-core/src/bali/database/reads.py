@@ -25,6 +25,7 @@ from bali.database.failures import mapped_errors
 from bali.database.filters import get_filters_expr
 from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_after
 from bali.database.schema import ModelSchema
+from bali.database.soft_delete import is_alive
 from bali.database.tokens import Place, decode_token, encode_token
 from bali.resources import ListQuery, Page
 from bali.schemas.behaviour import input_only_attributes
@@ -66,17 +67,22 @@ class ReadPlan:
         #: Makes an object of a row.
         self.make = _maker(made or schema, self._names)
         key = self._model.__mapper__.primary_key[0]
-        self._get = select(*self.columns).where(key == bindparam("key", type_=key.type))
+        by_key = select(*self.columns).where(key == bindparam("key", type_=key.type))
+        #: By whether deleted items are left out.
+        self._gets = {False: by_key}
+        if store.is_soft:
+            self._gets[True] = by_key.where(is_alive(self._model))
         #: The statements that are used again, as they are.
-        self._kept: set[Select[Any]] = {self._get}
-        self._lists: dict[tuple[str, str], tuple[tuple[Term, ...], Select[Any]]] = {}
+        self._kept: set[Select[Any]] = set(self._gets.values())
+        self._lists: dict[tuple[str, str, bool], tuple[tuple[Term, ...], Select[Any]]] = {}
         self._engines: dict[int, tuple[AsyncEngine, AsyncEngine]] = {}
 
     async def get(self, store: Any, key: Any) -> BaseModel:
         """Return the item with this key, of those in `store`; raise `NotFound` without one."""
         row = None
         if self._store.may_exist(key):
-            rows = await self._rows(self._get, {"key": key}, store.conditions)
+            statement = self._gets[store.hides_deleted]
+            rows = await self._rows(statement, {"key": key}, store.limits)
             row = rows[0] if rows else None
         if row is None:
             raise self._store.missing(key)
@@ -84,8 +90,8 @@ class ReadPlan:
 
     async def list(self, store: Any, query: ListQuery) -> Page[BaseModel]:
         """Return one page of those in `store`, of a query that this serves."""
-        terms, statement = self._list(query.order_by)
-        conditions = list(store.conditions)
+        terms, statement = self._list(query.order_by, hides_deleted=store.hides_deleted)
+        conditions = list(store.limits)
         if query.page_token:
             after: Any = self._place(query, terms).values
             conditions.append(rows_after(terms, after, self._database.backend))
@@ -119,9 +125,11 @@ class ReadPlan:
         secret = self._database.page_token_secret
         return decode_token(query.page_token, terms, self._store.key_name, query.arguments, secret)
 
-    def _list(self, order_by: str) -> tuple[tuple[Term, ...], Select[Any]]:
+    def _list(
+        self, order_by: str, *, hides_deleted: bool = False
+    ) -> tuple[tuple[Term, ...], Select[Any]]:
         backend = self._database.backend
-        known = self._lists.get((backend, order_by))
+        known = self._lists.get((backend, order_by, hides_deleted))
         if known is None:
             terms = ordering_of(self._model, order_by, frozenset(self._names))
             statement = (
@@ -130,9 +138,11 @@ class ReadPlan:
                 .limit(bindparam("limit", type_=Integer))
                 .offset(bindparam("offset", type_=Integer))
             )
+            if hides_deleted:
+                statement = statement.where(is_alive(self._model))
             known = terms, statement
             if len(self._lists) < _MAX_STATEMENTS:
-                self._lists[backend, order_by] = known
+                self._lists[backend, order_by, hides_deleted] = known
                 self._kept.add(statement)
         return known
 

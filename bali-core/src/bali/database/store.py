@@ -75,12 +75,15 @@ class ModelStore:
     @property
     def conditions(self) -> tuple[Any, ...]:
         """What every item has to fulfil that is read."""
-        if self.is_soft and not self._show_deleted:
-            return (*self._limits, is_alive(self.model))
-        return self._limits
+        return (*self.limits, is_alive(self.model)) if self.hides_deleted else self.limits
 
     @property
-    def _limits(self) -> tuple[Any, ...]:
+    def hides_deleted(self) -> bool:
+        """Whether deleted items are left out."""
+        return self.is_soft and not self._show_deleted
+
+    @property
+    def limits(self) -> tuple[Any, ...]:
         """What an item has to fulfil that the caller sees, deleted or not."""
         return self._visible if self._parent is None else (*self._visible, *self._parent.conditions)
 
@@ -386,7 +389,7 @@ class ModelStore:
         if self.database.backend == "sqlite":
             await _lock_sqlite(session)
         return await self._all_found(
-            session, keys, self._limits, lock={"key_share": True} if key_share else {}
+            session, keys, self.limits, lock={"key_share": True} if key_share else {}
         )
 
     async def _all_found(
