@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from bali.errors import AlreadyExists, BaliError, Code
-from bali.rpc import BoundaryInterceptor
+from bali.rpc import Boundary
 from tests.rpc.served import (
     SECRET,
     aio_server,
@@ -39,8 +39,8 @@ def served(name: str, servicer: Any, *, threads: int = 4) -> Iterator[Any]:
     if name.startswith("plain"):
         running = plain_server(handler, threads=threads)
     else:
-        boundary = BoundaryInterceptor(service.pipeline, max_threads=threads)
-        running = aio_server(handler, interceptors=[boundary], threads=threads)
+        boundary = Boundary(service.pipeline, max_threads=threads)
+        running = aio_server(boundary.generic(handler), threads=threads)
     with running as address, grpc.insecure_channel(address) as channel:
         yield channel
 

@@ -20,7 +20,7 @@ from bali.operations import SERVICE, OperationDesk, OperationResource, bind_oper
 from bali.proto import BoundOperation, BoundService, ServiceShape, bind_operation, bind_service
 from bali.resources import ActionSpec, Pipeline, ResourceSpec
 from bali.rpc import (
-    BoundaryInterceptor,
+    Boundary,
     HealthService,
     RpcService,
     add_reflection,
@@ -102,17 +102,17 @@ class Services:
         """Make the gRPC server; call it in the event loop that will run it."""
         server = grpc.aio.server(
             options=list(options),
-            interceptors=[BoundaryInterceptor(self.pipeline, resolve_peer=self.peers.peer)],
             migration_thread_pool=ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="bali-rpc"),
         )
         for rpc in self.served:
             server.add_generic_rpc_handlers((rpc.generic_handler(),))
+        inside = Boundary(self.pipeline, resolve_peer=self.peers.peer).inside(server)
         for add_to_server, servicer in self.servicers:
-            mount_servicer(server, add_to_server, servicer)
-        self.health.add_to(server)
+            mount_servicer(inside, add_to_server, servicer)
+        self.health.add_to(inside)
         bound = [rpc.bound for rpc in self.served]
         mounted = [name for names in self.mounted for name in names]
-        add_reflection(server, bound, extra_service_names=mounted)
+        add_reflection(inside, bound, extra_service_names=mounted)
         return server
 
 

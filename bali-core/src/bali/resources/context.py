@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextvars
 import datetime
+import os
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
@@ -217,4 +217,4 @@ def leave_context(token: Token) -> None:
 
 def new_request_id() -> str:
     """Return a fresh identifier of a call: 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
@@ -26,7 +27,7 @@ from bali.resources.expanding import EXPAND
 from bali.resources.guards import Guard
 from bali.resources.longrunning import Conclude, Operation, Operations
 from bali.resources.nesting import parent_keys
-from bali.resources.permissions import authorize
+from bali.resources.permissions import AllowAny, authorize
 from bali.resources.read_masks import READ_MASK, take_paths
 from bali.resources.reading import Short, read_of
 from bali.resources.repeating import Repeater
@@ -95,7 +96,10 @@ class Pipeline:
             admission = self.stream_admission if call.spec.is_waiting else self.admission
             entered = await admission.enter(context)
             try:
-                async with asyncio.timeout(context.time_remaining_seconds) as timeout:
+                remaining = context.time_remaining_seconds
+                if remaining is None:  # whoever cancels does it once
+                    return await _staying(self._answer(call))
+                async with asyncio.timeout(remaining) as timeout:
                     return await cancelled_once(_staying(self._answer(call)))
             finally:
                 admission.leave(entered)
@@ -134,29 +138,34 @@ class Pipeline:
     ) -> BaseModel | None:
         """Do what an action does, in a unit of work; a long-running one is only stored."""
         spec, context = call.spec, call.context
-
-        async def perform() -> BaseModel | None:
-            resource = spec.resource(None, context)
-            if spec.parents:
-                await resource.store.check_parent()
-            if prepared.guard is not None:
-                await prepared.guard.check(resource, context, keywords)
-            if spec.work is not None:
-                return await self._stored(call)
-            return await _result(spec, resource, keywords)
-
         try:
             async with _open(self.units):
                 if context.validate_only:
-                    raise _NothingKept(await perform())  # noqa: TRY301 - it ends the unit
+                    result = await self._checked(call, prepared, keywords)
+                    raise _NothingKept(result)  # noqa: TRY301 - it ends the unit
                 if context.repeat_key and prepared.repeater is not None:
+                    perform = functools.partial(self._checked, call, prepared, keywords)
                     return await prepared.repeater.answer(context, keywords, perform)
-                return await perform()
+                return await self._checked(call, prepared, keywords)
         except _NothingKept as tried:
             return tried.result
         finally:
             if spec.work is not None and self.operations is not None:
                 self.operations.started()
+
+    async def _checked(
+        self, call: Call, prepared: _Prepared, keywords: Mapping[str, Any]
+    ) -> BaseModel | None:
+        """Call an action when its parent is there and its items are as they have to be."""
+        spec, context = call.spec, call.context
+        resource = spec.resource(None, context)
+        if spec.parents:
+            await resource.store.check_parent()
+        if prepared.guard is not None:
+            await prepared.guard.check(resource, context, keywords)
+        if spec.work is not None:
+            return await self._stored(call)
+        return await _result(spec, resource, keywords)
 
     async def _stored(self, call: Call) -> Operation:
         if self.operations is None:
@@ -249,9 +258,9 @@ class Pipeline:
         context.operation = spec.operation
         if self.authenticator is not None and context.principal is None:
             context.principal = await self.authenticator.authenticate(context)
-        if spec.permissions:
-            await authorize(spec.permissions, context)
         prepared = self._prepared.get(spec) or self.prepare(spec)
+        if prepared.permissions:
+            await authorize(prepared.permissions, context)
         parameters, keywords = prepared.validator.read(call.arguments)
         if spec.reserved:
             reserve(context, spec.reserved, parameters)
@@ -266,9 +275,10 @@ class Pipeline:
 class _Prepared:
     """What the calls of one action share."""
 
-    __slots__ = ("_parents", "guard", "relations", "repeater", "short", "validator")
+    __slots__ = ("_parents", "guard", "permissions", "relations", "repeater", "short", "validator")
 
     def __init__(self, spec: ActionSpec, max_depth: int) -> None:
+        self.permissions = tuple(item for item in spec.permissions if type(item) is not AllowAny)
         self.validator = validator_of(spec, max_depth=max_depth)
         self.short: Short | None = read_of(spec) or write_of(spec)
         self._parents = spec.parents

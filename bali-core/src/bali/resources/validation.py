@@ -41,6 +41,7 @@ class Validator:
         self._max_depth = max_depth
         self._may_nest = any(_nests(field.node) for field in spec.request.fields)
         self._spec = spec
+        self._takes_nothing = spec.request.fields == () and spec.keyword_of_body is None
         self._parameters = _Part(spec.parameters, spec.request)
         record: Node | None = spec.request
         if spec.body_field is not None:
@@ -58,6 +59,8 @@ class Validator:
         Raises `ValidationFailed` with every field that is missing, unknown or wrong, and
         `InvalidArgument` for arguments that are nested too deeply.
         """
+        if self._takes_nothing and not arguments:
+            return None, {}
         errors: list[FieldError] = []
         if self._may_nest:
             check_depth(arguments.get(str(self._spec.body_field), arguments), self._max_depth)

@@ -4,15 +4,10 @@ from bali.rpc.health import HealthService
 from bali.rpc.reflection import add_reflection
 from bali.rpc.service import RpcService, metadata_of, shape_of
 from bali.rpc.service_mixin import ServiceMixin
-from bali.rpc.servicers import (
-    BoundaryInterceptor,
-    ProcessInterceptor,
-    interceptors_use,
-    mount_servicer,
-)
+from bali.rpc.servicers import Boundary, ProcessInterceptor, interceptors_use, mount_servicer
 
 __all__ = [
-    "BoundaryInterceptor",
+    "Boundary",
     "HealthService",
     "ProcessInterceptor",
     "RpcService",

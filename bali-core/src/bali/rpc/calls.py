@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import time
@@ -124,6 +125,7 @@ def request_id_of(metadata: Mapping[str, str | bytes]) -> str:
     return given if isinstance(given, str) and _SAFE_ID.match(given) else new_request_id()
 
 
+@functools.lru_cache(maxsize=1024)
 def host_and_port(peer: str) -> str:
     """Return `127.0.0.1:50` for gRPC's `ipv4:127.0.0.1:50`, as HTTP says it."""
     kind, _, address = peer.partition(":")
@@ -136,6 +138,8 @@ def response_headers(context: Context) -> tuple[tuple[str, str], ...]:
     Names that gRPC does not allow, or sets itself, are left out; control characters in a value
     become a space, and those beyond ASCII a question mark.
     """
+    if not context.response_metadata:
+        return ()
     return tuple(
         (name, _CONTROL.sub(" ", str(value)).strip().encode("ascii", "replace").decode())
         for name, value in ((str(key).lower(), v) for key, v in context.response_metadata.items())

@@ -1,9 +1,9 @@
-"""Hand-written servicers: the interceptors that put the boundary around them."""
+"""Hand-written servicers: what puts the boundary around them."""
 
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +16,7 @@ from bali.rpc.boundary import guarded_async, guarded_plain
 from bali.rpc.calls import DirectPeer, PeerResolver
 from bali.rpc.runtime import ResourceRuntime
 
-__all__ = ["BoundaryInterceptor", "ProcessInterceptor", "interceptors_use", "mount_servicer"]
+__all__ = ["Boundary", "ProcessInterceptor", "interceptors_use", "mount_servicer"]
 
 _pipeline: contextvars.ContextVar[Pipeline | None] = contextvars.ContextVar(
     "bali_interceptor_pipeline", default=None
@@ -33,12 +33,12 @@ def interceptors_use(pipeline: Pipeline) -> Iterator[None]:
         _pipeline.reset(token)
 
 
-class BoundaryInterceptor(grpc.aio.ServerInterceptor):
-    """The innermost interceptor of an app's server: nothing unexpected gets past it.
+class Boundary:
+    """What an app's server puts around hand-written servicers: nothing unexpected gets past it.
 
-    A `BaliError` of a hand-written servicer becomes a rich status, anything else INTERNAL with a
-    request id; what `context.abort` said stays. Methods with `def` run in threads, `max_threads`
-    at a time.
+    A `BaliError` of theirs becomes a rich status, anything else INTERNAL with a request id; what
+    `context.abort` said stays. Methods with `def` run in threads, `max_threads` at a time. It is
+    no interceptor, which would cost every call of the server something, those of resources too.
     """
 
     def __init__(
@@ -51,28 +51,62 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):
         self._runtime = ResourceRuntime(pipeline)
         self._resolve = resolve_peer
         self._pool = ThreadPoolExecutor(max_threads, thread_name_prefix="bali-servicer")
+
+    def inside(self, server: grpc.aio.Server) -> Any:
+        """Return what to add servicers to, in place of the server."""
+        return _GuardingServer(server, self)
+
+    def guarded(self, handler: Any, method: str) -> Any:
+        """Return the handler of a method, "/package.Service/Method", with the boundary around."""
+        return guarded_async(handler, method, self._runtime, self._pool, self._resolve)
+
+    def generic(self, handler: grpc.GenericRpcHandler) -> grpc.GenericRpcHandler:
+        """Return the handler of a service with the boundary around each of its methods."""
+        return _GuardedHandler(handler, self)
+
+
+class _GuardingServer:
+    """A server as those who add servicers to it see it."""
+
+    def __init__(self, server: grpc.aio.Server, boundary: Boundary) -> None:
+        self._server = server
+        self._boundary = boundary
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Add the handlers of services."""
+        self._server.add_generic_rpc_handlers([self._boundary.generic(item) for item in handlers])
+
+    def add_registered_method_handlers(self, service_name: str, handlers: Any) -> None:
+        """Add the handlers of methods that are known by name."""
+        guarded = {
+            name: self._boundary.guarded(handler, f"/{service_name}/{name}")
+            for name, handler in handlers.items()
+        }
+        self._server.add_registered_method_handlers(service_name, guarded)
+
+
+class _GuardedHandler(grpc.GenericRpcHandler):
+    """Finds the handlers of a service, each with the boundary around it."""
+
+    def __init__(self, handler: grpc.GenericRpcHandler, boundary: Boundary) -> None:
+        self._handler = handler
+        self._boundary = boundary
         self._guarded: dict[str, tuple[Any, Any]] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
-        ],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Return the handler with the boundary around it."""
-        handler: Any = await continuation(handler_call_details)
-        method = handler_call_details.method
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Return the handler of a call, None when the service has no such method."""
+        handler = self._handler.service(handler_call_details)
         if handler is None:
             return None
+        method = handler_call_details.method
         known = self._guarded.get(method)
         if known is None or known[0] is not handler:
-            guarded = handler
-            if not _is_ours(handler):
-                guarded = guarded_async(handler, method, self._runtime, self._pool, self._resolve)
+            guarded = self._boundary.guarded(handler, method)
             known = self._guarded[method] = (handler, guarded)
-        guarded_handler: grpc.RpcMethodHandler[Any, Any] = known[1]
-        return guarded_handler
+        return known[1]
 
 
 class ProcessInterceptor(grpc.ServerInterceptor):
@@ -99,14 +133,6 @@ class ProcessInterceptor(grpc.ServerInterceptor):
         return known[1]
 
 
-def mount_servicer(
-    server: grpc.aio.Server, add_to_server: Callable[[Any, Any], None], servicer: Any
-) -> None:
+def mount_servicer(server: Any, add_to_server: Callable[[Any, Any], None], servicer: Any) -> None:
     """Add a hand-written servicer, with sync or async methods, to a server."""
     add_to_server(servicer, server)
-
-
-def _is_ours(handler: Any) -> bool:
-    behaviour = handler.unary_unary or handler.unary_stream
-    module = getattr(behaviour, "__module__", "") or ""
-    return bool(module == "bali.rpc.service")
