@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bali.proto import BoundMethod, EncodeError, Method
 from bali.schemas import Describer, Record
+from bali.schemas.rows import Rows
 from tests.proto.samples import Everything, Line, Size, Square, echo, everything, reply, service
 
 ECHO = echo(Everything)
@@ -367,3 +368,50 @@ def test_methods_share_message_classes() -> None:
         ).methods
     )
     assert bound[0].input_type is bound[0].output_type is bound[1].output_type
+
+
+class EveryPage(BaseModel):
+    items: list[Everything]
+
+
+EVERY_PAGE = reply(EveryPage)
+
+
+@given(st.lists(everything, max_size=3))
+@FULL
+def test_rows_fill_the_message_that_objects_fill(items: list[Everything]) -> None:
+    encode = EVERY_PAGE.encode
+    names = tuple(Everything.model_fields)
+    rows = [tuple(getattr(item, name) for name in names) for item in items]
+    lazy = EveryPage.model_construct(items=Rows(rows, names, _of_row))
+    assert encode(lazy) == encode(EveryPage.model_construct(items=items))
+
+
+def _of_row(row: Any) -> BaseModel:
+    return Everything.model_construct(**dict(zip(Everything.model_fields, row, strict=True)))
+
+
+def test_row_that_does_not_fit_is_told_by_its_place() -> None:
+    class Page(BaseModel):
+        items: list[Line]
+
+    def make(row: Any) -> BaseModel:
+        return Line.model_construct(sku=row[1], amount=row[0])
+
+    rows = Rows([(1, "a"), (2**63, "b")], ("amount", "sku"), make)
+    with pytest.raises(EncodeError, match=r"^items\[1\]\.amount: Value out of range"):
+        reply(Page).encode(Page.model_construct(items=rows))
+
+
+def test_rows_may_lack_fields_and_have_names_that_are_no_fields() -> None:
+    class Word(BaseModel):
+        pass_: int = Field(default=0, alias="pass")
+        text: str | None = None
+
+    class Page(BaseModel):
+        items: list[Word]
+
+    rows = Rows([(5, "x", 7), (6, "y", None)], ("pass_", "unknown", "missing"), lambda _: Word())
+    message: Any = reply(Page).encode(Page.model_construct(items=rows))
+    assert [getattr(item, "pass") for item in message.items] == [5, 6]
+    assert not any(item.HasField("text") for item in message.items)

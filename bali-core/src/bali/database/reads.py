@@ -29,6 +29,7 @@ from bali.database.soft_delete import is_alive
 from bali.database.tokens import Place, decode_token, encode_token
 from bali.resources import ListQuery, Page
 from bali.schemas.behaviour import input_only_attributes
+from bali.schemas.rows import Rows
 
 __all__ = ["ReadPlan", "is_plain"]
 
@@ -105,7 +106,7 @@ class ReadPlan:
         if not rows and parent is not None and not await self._rows(parent.statement):
             raise parent.missing()
         token = ""
-        items = [self.make(row) for row in rows[: query.page_size]]
+        items = Rows(rows[: query.page_size], self._names, self.make)
         if len(rows) > query.page_size:
             last = _Row(dict(zip(self._names, rows[query.page_size - 1], strict=True)))
             secret = self._database.page_token_secret

@@ -14,6 +14,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
+from bali.proto.compiled import FillRow, compile_rows
 from bali.schemas.computed import lacks
 
 __all__ = ["Codec", "EncodeError", "Put", "Slot", "Take"]
@@ -52,7 +53,8 @@ class Slot:
 
     `plain_name` names a message field that takes and gives the Python value as it is: then `put`
     is not needed, nor `take` when the field `has_presence`. `take_always` also adds a field that
-    looks absent: with its zero, or empty.
+    looks absent: with its zero, or empty. `part_name` names a message field that `fill_part` fills,
+    and makes present in doing so: then `put` is not needed either.
     """
 
     attribute: str
@@ -64,6 +66,8 @@ class Slot:
     default: Any = None
     plain_name: str | None = None
     has_presence: bool = False
+    part_name: str | None = None
+    fill_part: Put | None = None
 
 
 class Codec:
@@ -79,6 +83,7 @@ class Codec:
         "_message_type",
         "_present",
         "_puts",
+        "_row_fillers",
         "_skips_unset",
         "_slots",
         "_takes",
@@ -118,6 +123,7 @@ class Codec:
         """
         self._expanded = expanded
         self._slots = tuple(slots)
+        self._row_fillers: dict[tuple[str, ...], FillRow] = {}
         self._puts = tuple(
             (slot.attribute, slot.plain_name, slot.put, slot.takes_none, slot.default)
             for slot in self._slots
@@ -156,6 +162,14 @@ class Codec:
             self._fill_from_set(message, value)
         else:
             self._fill_from_object(message, value)
+
+    def row_filler(self, names: tuple[str, ...]) -> FillRow:
+        """Return what puts rows of values, in the order of `names`, into messages."""
+        known = self._row_fillers.get(names)
+        if known is None:
+            known = compile_rows(self._slots, names)
+            self._row_fillers[names] = known
+        return known
 
     def _fill_from_object(self, message: Any, value: Any) -> None:
         attribute = ""

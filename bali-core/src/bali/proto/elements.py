@@ -18,6 +18,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from pydantic import TypeAdapter
 
+from bali.proto.compiled import FillRow
 from bali.proto.json_values import fill_value, take_value
 from bali.schemas import ScalarKind
 
@@ -67,12 +68,16 @@ class Element:
     A plain field takes what `put(value)` returns; a message is filled by `fill(message, value)`.
     One of the two is None. `take(raw)` returns the Python value of what the field holds.
     `is_value_at_zero`: a zero that was not sent may stand for a value of its own (no enum's does).
+    `is_marking`: `fill` makes the message present by itself. `row_filler` returns what fills it
+    from rows of named values, where it can be.
     """
 
     put: Callable[[Any], Any] | None
     fill: Callable[[Any, Any], None] | None
     take: Callable[[Any], Any]
     is_value_at_zero: bool = True
+    is_marking: bool = False
+    row_filler: Callable[[tuple[str, ...]], FillRow] | None = None
 
 
 def same(value: Any) -> Any:
@@ -114,16 +119,22 @@ def _take_decimal(message: Any) -> Any:
 
 
 def _fill_datetime(message: Any, value: Any) -> None:
-    if isinstance(value, str):
-        value = datetime.datetime.fromisoformat(value)
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=datetime.UTC)
-    span = value - _EPOCH
+    try:
+        span = value - _EPOCH
+    except TypeError:
+        span = _aware(value) - _EPOCH
     seconds = span.days * 86400 + span.seconds
     if not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
         raise ValueError(f"{value} is outside the years 1 to 9999 in UTC")
     message.seconds = seconds
     message.nanos = span.microseconds * 1000
+
+
+def _aware(value: Any) -> datetime.datetime:
+    if isinstance(value, str):
+        value = datetime.datetime.fromisoformat(value)
+    moment: datetime.datetime = value
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
 
 
 def _take_datetime(message: Any) -> Any:
@@ -208,8 +219,8 @@ SCALARS: Mapping[ScalarKind, Element] = {
     # pydantic reads the text of a request faster than `UUID` does.
     ScalarKind.UUID: Element(_put_uuid, None, same),
     ScalarKind.DECIMAL: Element(None, _fill_decimal, _take_decimal),
-    ScalarKind.DATETIME: Element(None, _fill_datetime, _take_datetime),
-    ScalarKind.DATE: Element(None, _fill_date, _take_date),
+    ScalarKind.DATETIME: Element(None, _fill_datetime, _take_datetime, is_marking=True),
+    ScalarKind.DATE: Element(None, _fill_date, _take_date, is_marking=True),
     ScalarKind.TIME: Element(None, _fill_time, _take_time),
     ScalarKind.TIMEDELTA: Element(None, _fill_timedelta, _take_timedelta),
     ScalarKind.ANY: Element(None, fill_value, take_value),

@@ -9,8 +9,10 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from bali.proto.codec import EncodeError, Put, Slot, Take
+from bali.proto.compiled import FillRow
 from bali.proto.elements import Element, same
 from bali.schemas import Field, Scalar, ScalarKind
+from bali.schemas.rows import Rows
 
 __all__ = ["Absence", "list_slot", "map_slot", "single_slot"]
 
@@ -65,6 +67,8 @@ def single_slot(field: Field, target: FieldDescriptor, element: Element, absence
         takes_none=isinstance(field.node, Scalar) and field.node.kind is ScalarKind.ANY,
         default=field.default,
         plain_name=name if is_plain else None,
+        part_name=name if element.is_marking else None,
+        fill_part=element.fill if element.is_marking else None,
         has_presence=target.has_presence and not absence.is_none,
     )
 
@@ -137,7 +141,7 @@ def _put_single(name: str, element: Element) -> Put:
 
 
 def _put_list(name: str, element: Element) -> Put:
-    convert, fill = element.put, element.fill
+    convert = element.put
 
     def put_plain(message: Any, value: Any) -> None:
         _refuse_text(value)
@@ -154,20 +158,37 @@ def _put_list(name: str, element: Element) -> Put:
         except Exception as error:
             raise _located(error, position) from error
 
+    if element.fill is not None:
+        return _put_messages(name, element.fill, element.row_filler)
+    return put_plain if convert is same else put_converted
+
+
+def _put_messages(
+    name: str,
+    fill: Callable[[Any, Any], None],
+    row_filler: Callable[[tuple[str, ...]], FillRow] | None,
+) -> Put:
     def put_messages(message: Any, value: Any) -> None:
         add = getattr(message, name).add
+        if type(value) is Rows and row_filler is not None:
+            fill_row = row_filler(value.names)
+            try:
+                for row in value.rows:
+                    fill_row(add(), row)
+            except Exception:  # noqa: BLE001 - below it is told which value it was
+                message.ClearField(name)
+            else:
+                return
         position = 0
         _refuse_text(value)
         try:
             for item in value:
-                fill(add(), item)  # type: ignore[misc]  # an element has one of both
+                fill(add(), item)
                 position += 1
         except Exception as error:
             raise _located(error, position) from error
 
-    if fill is not None:
-        return put_messages
-    return put_plain if convert is same else put_converted
+    return put_messages
 
 
 def _put_map(name: str, element: Element) -> Put:

@@ -71,8 +71,10 @@ def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Short:
         if response is None or not plan.serves(query):
             return None
         page = await plan.list(sight(context), query)
+        is_seen = context.protocol == "local" or context.expand or context.read_mask
+        items = list(page.items) if is_seen else page.items  # encoders take rows as they are
         return response.model_construct(
-            items=page.items, next_page_token=page.next_page_token, total=page.total
+            items=items, next_page_token=page.next_page_token, total=page.total
         )
 
     return read

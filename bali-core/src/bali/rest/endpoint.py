@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from bali.errors import BaliError, Cancelled, Internal, problem_members
-from bali.resources import ActionSpec, Call, Context, HttpBinding, Kind, Operation, Pipeline
+from bali.resources import ActionSpec, Call, Context, HttpBinding, Kind, Operation, Pipeline, Wrap
 from bali.rest.answers import JSON_TYPE, WireResponse
 from bali.rest.arguments import ArgumentReader
 from bali.rest.disconnect import DisconnectGuard
@@ -20,7 +20,8 @@ from bali.rest.headers import PeerOf, RawHeaders, new_context, request_id_of, re
 from bali.rest.preconditions import add_preconditions, is_known
 from bali.rest.problems import dumps, is_left_to_user, log_unexpected, problem
 from bali.rest.streams import StreamResponse, format_of
-from bali.schemas.payload import encoder_for
+from bali.schemas.payload import Encoder, encoder_for
+from bali.schemas.rows import page_encoder
 
 __all__ = ["ActionEndpoint", "PipelineOf", "ReadBody", "read_body"]
 
@@ -46,7 +47,7 @@ class ActionEndpoint:
         self._pipeline = pipeline
         self._peer = peer
         self._arguments = ArgumentReader(spec, binding, max_json_depth=max_json_depth)
-        self._encode = encoder_for(spec.response, spec.response_model)
+        self._encode = _encoder_of(spec)
         self._encode_item = self._encode or _encode_nothing
         self._key_name = _key_name(spec)
 
@@ -153,6 +154,13 @@ class ActionEndpoint:
             headers=headers,
             refuse=refuse,
         )
+
+
+def _encoder_of(spec: ActionSpec) -> Encoder | None:
+    model = spec.response_model
+    if spec.wrap is not Wrap.PAGE or model is None or "items" not in model.model_fields:
+        return encoder_for(spec.response, model)
+    return page_encoder(spec.response, model)
 
 
 def _encode_nothing(_: BaseModel) -> bytes:

@@ -1,0 +1,120 @@
+"""Rows on their way out: what a store has read, which becomes objects for those alone who look.
+
+A page of a hundred items is read as rows and sent as bytes. Encoders that know `Rows` write them
+as they are; to everybody else they are a sequence of objects, made when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, get_args, overload
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import SchemaSerializer, core_schema, to_json
+
+from bali.schemas.computed import with_base64
+from bali.schemas.payload import Encoder, encoder_for, has_bytes
+from bali.schemas.tree import Record
+
+__all__ = ["Row", "Rows", "page_encoder"]
+
+Row: TypeAlias = Sequence[Any]
+
+
+class Rows(Sequence[BaseModel]):
+    """Items as rows of values, which are in the order of `names`, their attributes."""
+
+    __slots__ = ("_make", "names", "rows")
+
+    def __init__(
+        self, rows: Sequence[Row], names: tuple[str, ...], make: Callable[[Row], BaseModel]
+    ) -> None:
+        self.rows = rows
+        self.names = names
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> BaseModel: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[BaseModel]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return [self._make(row) for row in self.rows[place]]
+        return self._make(self.rows[place])
+
+    def __iter__(self) -> Iterator[BaseModel]:
+        return map(self._make, self.rows)
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return the items as dicts by attribute."""
+        names = self.names
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+def page_encoder(record: Record | None, model: type[BaseModel] | None) -> Encoder | None:
+    """Return how pages, whose `items` may be `Rows`, become JSON; None for an empty response.
+
+    The JSON of rows is that of the objects they stand for.
+    """
+    encode = encoder_for(record, model)
+    if encode is None or model is None or record is None:
+        return encode
+    rows = _rows_serializer(model.model_fields["items"], has_base64=has_bytes(record))
+    if rows is None:
+        return _of_objects(encode)
+
+    def encode_page(page: BaseModel) -> bytes:
+        values = page.__dict__
+        items = values["items"]
+        if type(items) is not Rows:
+            return encode(page)
+        parts = [
+            b'"%b":%b'
+            % (
+                name.encode(),
+                rows.to_json(items.dicts(), by_alias=True) if value is items else to_json(value),
+            )
+            for name, value in values.items()
+        ]
+        return b"{%b}" % b",".join(parts)
+
+    return encode_page
+
+
+def _of_objects(encode: Encoder) -> Encoder:
+    def encode_page(page: BaseModel) -> bytes:
+        if type(page.__dict__["items"]) is Rows:
+            page = page.model_copy(update={"items": list(page.__dict__["items"])})
+        return encode(page)
+
+    return encode_page
+
+
+def _rows_serializer(items: FieldInfo, *, has_base64: bool) -> SchemaSerializer | None:
+    """Return what writes dicts as objects of a model are written; None for an unusual model."""
+    [item] = get_args(items.annotation) or (None,)
+    schema: Any = getattr(item, "__pydantic_core_schema__", {})
+    if has_base64:
+        schema = with_base64(schema)
+    fields = schema.get("schema", {})
+    if schema.get("type") != "model" or fields.get("type") != "model-fields":
+        return None
+    if "serialization" in schema or fields.get("computed_fields"):
+        return None
+    found: Mapping[str, Any] = fields["fields"]
+    typed = core_schema.typed_dict_schema(
+        {
+            name: core_schema.typed_dict_field(
+                field["schema"], serialization_alias=field.get("serialization_alias")
+            )
+            for name, field in found.items()
+        },
+        total=False,
+    )
+    return SchemaSerializer(core_schema.list_schema(typed), schema.get("config"))
