@@ -383,8 +383,10 @@ def test_rows_fill_the_message_that_objects_fill(items: list[Everything]) -> Non
     encode = EVERY_PAGE.encode
     names = tuple(Everything.model_fields)
     rows = [tuple(getattr(item, name) for name in names) for item in items]
-    lazy = EveryPage.model_construct(items=Rows(rows, names, _of_row))
-    assert encode(lazy) == encode(EveryPage.model_construct(items=items))
+    lazy: Any = Rows(rows, names, _of_row)
+    assert encode(EveryPage.model_construct(items=lazy)) == encode(
+        EveryPage.model_construct(items=items)
+    )
 
 
 def _of_row(row: Any) -> BaseModel:
@@ -398,7 +400,7 @@ def test_row_that_does_not_fit_is_told_by_its_place() -> None:
     def make(row: Any) -> BaseModel:
         return Line.model_construct(sku=row[1], amount=row[0])
 
-    rows = Rows([(1, "a"), (2**63, "b")], ("amount", "sku"), make)
+    rows: Any = Rows([(1, "a"), (2**63, "b")], ("amount", "sku"), make)
     with pytest.raises(EncodeError, match=r"^items\[1\]\.amount: Value out of range"):
         reply(Page).encode(Page.model_construct(items=rows))
 
@@ -411,7 +413,9 @@ def test_rows_may_lack_fields_and_have_names_that_are_no_fields() -> None:
     class Page(BaseModel):
         items: list[Word]
 
-    rows = Rows([(5, "x", 7), (6, "y", None)], ("pass_", "unknown", "missing"), lambda _: Word())
+    rows: Any = Rows(
+        [(5, "x", 7), (6, "y", None)], ("pass_", "unknown", "missing"), lambda _: Word()
+    )
     message: Any = reply(Page).encode(Page.model_construct(items=rows))
     assert [getattr(item, "pass") for item in message.items] == [5, 6]
     assert not any(item.HasField("text") for item in message.items)
