@@ -154,6 +154,18 @@ def test_what_was_not_given_is_not_sent(client: Any, server: UserServer, pb2: An
     assert server.seen[1].request.HasField("username")
 
 
+def test_a_mask_may_name_what_is_in_a_record(
+    client: Any, server: UserServer, schemas: Any, pb2: Any
+) -> None:
+    server.behaviours["UpdateUser"] = lambda request, _: request.user
+    types = __import__("generated_clients.intermediates.common.types_schema", fromlist=["Address"])
+    user = schemas.User(address=types.Address(street="Main"))
+    client.update_user(id=1, user=user, update_mask=["address.street", "address.country"])
+    sent = server.seen[0].request
+    assert list(sent.update_mask.paths) == ["address.street", "address.country"]
+    assert sent.user == pb2.User(address={"street": "Main"})
+
+
 def test_clearing_a_field_puts_it_into_the_mask(
     client: Any, server: UserServer, schemas: Any
 ) -> None:

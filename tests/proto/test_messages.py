@@ -123,6 +123,74 @@ def test_what_is_inside_a_replaced_part_is_not_partial() -> None:
     assert method.decode(message) == {"customer": {"address": {"lines": []}}}
 
 
+class _Point(BaseModel):
+    lat: int
+    note: str | None = None
+
+
+class _Address(BaseModel):
+    street: str
+    lines: list[str] = []
+    names: dict[str, str] = {}
+    point: _Point | None = None
+    floor: int = 5
+
+
+class _Customer(BaseModel):
+    address: _Address | None = None
+
+
+def _masked_update() -> BoundMethod:
+    body = TreeField(name="customer", node=Describer().model(_Customer))
+    request = Record(name="UpdateCustomerRequest").fill((body, mask_field()))
+    return service(Method(name="Update", request=request, response=None)).methods[0]
+
+
+@pytest.mark.parametrize(
+    ("customer", "mask", "received"),
+    [
+        ({"address": {"street": "x"}}, "address.street", {"address": {"street": "x"}}),
+        ({"address": {}}, "address.lines", {"address": {"lines": []}}),
+        ({"address": {}}, "address.names,address.street", {"address": {"names": {}}}),
+        ({"address": {}}, "address.point.lat", {"address": {}}),
+        ({"address": {"point": {}}}, "address.point.note", {"address": {"point": {}}}),
+        ({"address": {"lines": ["a"]}}, "address.lines.*", {"address": {"lines": ["a"]}}),
+        ({}, "address.lines", {}),
+        ({"address": {}}, "address.lines.x,address.zork,.,address..", {"address": {}}),
+    ],
+)
+def test_a_mask_reads_what_looks_absent_inside_records(
+    customer: dict[str, Any], mask: str, received: dict[str, Any]
+) -> None:
+    method = _masked_update()
+    message = method.encode_request({"customer": customer, "update_mask": mask.split(",")})
+    message = method.input_type.FromString(message.SerializeToString())
+    assert method.decode(message)["customer"] == received
+
+
+def test_a_hand_written_record_without_presence_has_its_zeros(tmp_path: Path) -> None:
+    found = compile_service(
+        'syntax = "proto3"; package sample; import "google/protobuf/field_mask.proto";'
+        'import "google/protobuf/empty.proto";'
+        "message Point { int64 lat = 1; optional string note = 2; }"
+        "message Address { string street = 1; repeated string lines = 2;"
+        "  map<string, string> names = 3; Point point = 4; int64 floor = 5; }"
+        "message Customer { Address address = 1; }"
+        "message R { Customer customer = 1; google.protobuf.FieldMask update_mask = 2; }"
+        "service SampleService { rpc Update(R) returns (google.protobuf.Empty); }",
+        tmp_path,
+        "sample.SampleService",
+    )
+    body = TreeField(name="customer", node=Describer().model(_Customer))
+    request = Record(name="UpdateCustomerRequest").fill((body, mask_field()))
+    shape = shape_of(Method(name="Update", request=request, response=None))
+    method = bind_service(shape, found).methods[0]
+    message: Any = method.input_type(customer={"address": {"street": "x"}})
+    assert "floor" not in method.decode(message)["customer"]["address"]
+    message.update_mask.paths.append("address.floor")
+    assert method.decode(message)["customer"]["address"]["floor"] == 0
+
+
 def test_create_has_its_required_lists() -> None:
     method = service(Method(name="Create", request=CREATE, response=USER)).methods[0]
     assert method.decode(method.encode_request({"user": {}})) == {"user": {"scores": {}}}

@@ -15,6 +15,7 @@ from bali.errors import BaliError, ConfigurationError, NotFound
 from bali.resources import (
     ActionSpec,
     Call,
+    Changes,
     Collector,
     Context,
     ListQuery,
@@ -81,6 +82,8 @@ class MemoryStore:
         return self.rows[key]
 
     async def update(self, key: Any, values: Mapping[str, Any]) -> Any:
+        if isinstance(values, Changes):
+            values.check(await self.get(key))
         self.written.append(dict(values))
         (await self.get(key)).update(values)
         return self.rows[key]

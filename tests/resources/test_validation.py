@@ -20,7 +20,8 @@ from pydantic.alias_generators import to_camel
 
 from bali.errors import InvalidArgument, NotFound
 from bali.resources import Call, Context, ListRequest, Pipeline, Resource, action
-from bali.resources.validation import Validator, field_errors
+from bali.resources.field_errors import field_errors
+from bali.resources.validation import Validator
 from tests.resources.samples import (
     Item,
     MemoryStore,
@@ -387,6 +388,10 @@ async def test_a_custom_body_needs_no_output_only_field() -> None:
         ("note,from,note", {"from": 3}, {"note": None, "start": 3}),
         ("*", {"from": 3}, {"start": 3, "end": 10, "note": None}),
         (["*"], {"from": 3, "note": "x"}, {"start": 3, "end": 10, "note": "x"}),
+        ("note.*", {"note": "x"}, {"note": "x"}),
+        ("end", {}, {"end": 10}),
+        ("end", {"end": None}, {"end": 10}),
+        ("end,from", {"end": None, "from": 3}, {"end": 10, "start": 3}),
     ],
 )
 async def test_the_mask_says_what_changes(
@@ -404,7 +409,9 @@ async def test_the_mask_says_what_changes(
         ("ID", {}, [("update_mask", "OUTPUT_ONLY")]),
         ("*,note", {}, [("update_mask", "UNKNOWN_FIELD")]),
         ("note", {"zork": 1}, [("zork", "UNKNOWN_FIELD")]),
-        ("from", {}, [("from", "INT_TYPE")]),
+        ("end,from", {"from": 99}, [("", "VALUE_ERROR")]),
+        ("note.x", {}, [("update_mask", "UNKNOWN_FIELD")]),
+        ("from", {}, [("from", "REQUIRED")]),
         ("*", {}, [("from", "REQUIRED")]),
         ("*", {"from": 99}, [("", "VALUE_ERROR")]),
         (7, {}, [("update_mask", "LIST_TYPE")]),

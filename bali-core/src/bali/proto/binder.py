@@ -198,7 +198,7 @@ class Binder:
         if isinstance(node, UnionNode):
             return self._union(node, message, mode)
         codec = self.bind(node, message, mode)
-        return Element(None, codec.fill, codec.to_values, row_filler=codec.row_filler)
+        return Element(None, codec.fill, codec.to_values, row_filler=codec.row_filler, codec=codec)
 
     def _wrapped(self, node: Node, target: FieldDescriptor, mode: Mode) -> Element:
         """Return the element of a message whose one field holds the value, or a null."""

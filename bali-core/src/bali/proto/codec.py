@@ -54,7 +54,8 @@ class Slot:
     `plain_name` names a message field that takes and gives the Python value as it is: then `put`
     is not needed, nor `take` when the field `has_presence`. `take_always` also adds a field that
     looks absent: with its zero, or empty. `part_name` names a message field that `fill_part` fills,
-    and makes present in doing so: then `put` is not needed either.
+    and makes present in doing so: then `put` is not needed either. `record` is the message
+    field that holds a record, and its codec.
     """
 
     attribute: str
@@ -68,6 +69,7 @@ class Slot:
     has_presence: bool = False
     part_name: str | None = None
     fill_part: Put | None = None
+    record: tuple[str, Codec] | None = None
 
 
 class Codec:
@@ -257,3 +259,19 @@ class Codec:
         for take in self._takes:
             take(message, values)
         return values
+
+    def take_at(self, path: str, message: Any, values: dict[str, Any]) -> None:
+        """Add what a message holds at a path ("address.city"), even when it looks absent.
+
+        `values` are those of the message; what is within an absent record is not added.
+        """
+        name, _, rest = path.partition(".")
+        slot = self._by_name.get(name)
+        if slot is None:
+            return
+        if not rest:
+            if name not in values:
+                slot.take_always(message, values)
+        elif slot.record is not None and name in values:
+            held, codec = slot.record
+            codec.take_at(rest, getattr(message, held), values[name])

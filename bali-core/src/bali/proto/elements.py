@@ -18,6 +18,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from pydantic import TypeAdapter
 
+from bali.proto.codec import Codec
 from bali.proto.compiled import FillRow
 from bali.proto.json_values import fill_value, take_value
 from bali.schemas import ScalarKind
@@ -70,6 +71,7 @@ class Element:
     `is_value_at_zero`: a zero that was not sent may stand for a value of its own (no enum's does).
     `is_marking`: `fill` makes the message present by itself. `row_filler` returns what fills it
     from rows of named values, where it can be.
+    `codec` converts a record that is a message of its own.
     """
 
     put: Callable[[Any], Any] | None
@@ -78,6 +80,7 @@ class Element:
     is_value_at_zero: bool = True
     is_marking: bool = False
     row_filler: Callable[[tuple[str, ...]], FillRow] | None = None
+    codec: Codec | None = None
 
 
 def same(value: Any) -> Any:

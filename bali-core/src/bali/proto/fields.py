@@ -70,6 +70,7 @@ def single_slot(field: Field, target: FieldDescriptor, element: Element, absence
         part_name=name if element.is_marking else None,
         fill_part=element.fill if element.is_marking else None,
         has_presence=target.has_presence and not absence.is_none,
+        record=None if element.codec is None else (name, element.codec),
     )
 
 

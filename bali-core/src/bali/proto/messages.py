@@ -11,11 +11,12 @@ from google.protobuf.message import Message
 
 from bali.errors import ConfigurationError
 from bali.proto.binder import FORMER_NAMES, Binder, Mode, check_may_lack, refuse_unused
-from bali.proto.codec import Codec, Slot, Take
+from bali.proto.codec import Codec, Slot
 from bali.proto.elements import PLAIN_TYPES, Element
 from bali.proto.fields import Absence, single_slot
 from bali.proto.forms import place_of_message, place_of_record
 from bali.schemas import Field, ListNode, Record, Scalar, ScalarKind
+from bali.schemas.parts import EVERYTHING
 
 __all__ = ["bind_request", "bind_response", "counts_total"]
 
@@ -77,7 +78,7 @@ class _Part:
 
     wire_name: str
     message: Callable[[Any], Any]
-    always: dict[str, Take]
+    codec: Codec
     required: tuple[str, ...]
 
 
@@ -146,7 +147,7 @@ class _RequestBinder:
     ) -> Slot:
         name = target.name
         codec = self._binder.bind(body, message_type, Mode.PARTIAL)
-        self._add_part(field, body, codec.slots, lambda message: getattr(message, name))
+        self._add_part(field, body, codec, lambda message: getattr(message, name))
         absence = Absence(is_value=False, is_none=False)
         return single_slot(field, target, Element(None, codec.fill, codec.to_values), absence)
 
@@ -176,14 +177,14 @@ class _RequestBinder:
             return
         codec = Codec(body.name, self._descriptor, skips_unset=True)
         codec.complete(slots)
-        self._add_part(field, body, tuple(slots), lambda message: message)
+        self._add_part(field, body, codec, lambda message: message)
         yield _inlined(field, codec)
 
     def _add_part(
         self,
         field: Field,
         body: Record,
-        slots: tuple[Slot, ...],
+        codec: Codec,
         message: Callable[[Any], Any],
     ) -> None:
         required = {
@@ -195,8 +196,8 @@ class _RequestBinder:
             _Part(
                 field.wire_name,
                 message,
-                {slot.wire_name: slot.take_always for slot in slots},
-                tuple(slot.wire_name for slot in slots if slot.wire_name in required),
+                codec,
+                tuple(slot.wire_name for slot in codec.slots if slot.wire_name in required),
             )
         )
 
@@ -217,10 +218,8 @@ class _Update(Codec):
         for part in self._parts if paths else ():
             body = values.setdefault(part.wire_name, {})
             inner = part.message(message)
-            for path in part.required if paths == ["*"] else paths:
-                take = part.always.get(path)
-                if take is not None and path not in body:
-                    take(inner, body)
+            for path in part.required if paths == [EVERYTHING] else paths:
+                part.codec.take_at(path.removesuffix(f".{EVERYTHING}"), inner, body)
         return values
 
 

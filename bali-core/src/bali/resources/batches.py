@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bali.errors import FieldError, ValidationFailed
 from bali.resources.action import ActionOptions, place_of
+from bali.resources.field_errors import MAX_ERRORS
 from bali.resources.messages import response
 from bali.resources.naming import camel
 from bali.resources.nesting import parent_fields, parent_keys
@@ -37,7 +38,6 @@ BATCHES: Mapping[str, Kind] = {
     "delete": Kind.BATCH_DELETE,
 }
 _OF_THE_BATCH = ("request_id", "validate_only")
-_MAX_ERRORS = 100
 _ITEMS = "requests"
 _KEYS = "ids"
 
@@ -165,7 +165,7 @@ class BatchValidator:
         parents = parent_keys(self._single_spec.parents, parameters)
         found = self._items(arguments.get(_ITEMS), parents, errors)
         if errors:
-            raise ValidationFailed(field_errors=errors[:_MAX_ERRORS])
+            raise ValidationFailed(field_errors=errors[:MAX_ERRORS])
         if self._kind is Kind.BATCH_CREATE:
             return parameters, {"items": [change.values for change in found]}
         return parameters, {"changes": found}
@@ -193,7 +193,7 @@ class BatchValidator:
                 keys.add(change.key)
                 found.append(change)
             errors += [_placed(error, number) for error in own]
-            if len(errors) >= _MAX_ERRORS:
+            if len(errors) >= MAX_ERRORS:
                 break
         return found
 

@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bali.errors import EtagMismatch, PermissionDenied, Unauthenticated
+from pydantic import BaseModel
+
+from bali.errors import EtagMismatch, PermissionDenied, Unauthenticated, ValidationFailed
+from bali.resources.changes import check_immutable
 from bali.resources.context import Context
 from bali.resources.etags import is_expected
+from bali.resources.field_errors import wrong_field
+from bali.resources.partial_records import merged, part_paths, parts_in
 from bali.resources.permissions import allows_object, checks_objects
 from bali.resources.resource import do, has_own
 from bali.resources.spec import ActionSpec, Kind
 from bali.resources.store import ContractStore
+from bali.resources.update_masks import UPDATE_MASK
 
 __all__ = ["Guard"]
 
 _READING = (Kind.GET, Kind.BATCH_GET)
+_UPDATING = (Kind.UPDATE, Kind.BATCH_UPDATE)
 
 
 class Guard:
-    """Checks the items of the calls of one action: permissions on objects, and etags."""
+    """Checks the items of the calls of one action: permissions on objects, and etags.
+
+    An author's own update is given whole records where its caller sent parts of them.
+    """
 
     def __init__(self, spec: ActionSpec) -> None:
         self._spec = spec
@@ -27,12 +37,18 @@ class Guard:
         self._is_reading = spec.kind in _READING or (
             spec.kind is Kind.CUSTOM and all(rule.method == "GET" for rule in spec.bindings)
         )
+        self._is_own_update = spec.kind in _UPDATING and (
+            has_own(spec.resource, "update") or has_own(spec.resource, "batch_update")
+        )
+        self._can_merge = self._is_own_update and isinstance(
+            spec.resource.find_store(), ContractStore
+        )
 
     @property
     def is_idle(self) -> bool:
         """Whether no call of the action is ever checked."""
         has_etag = self._spec.kind is Kind.BATCH_UPDATE or "etag" in self._spec.reserved
-        return not (self._checks_objects or has_etag)
+        return not (self._checks_objects or has_etag or self._is_own_update)
 
     async def check(self, resource: Any, context: Context, keywords: Mapping[str, Any]) -> None:
         """Return when the call may go on; what was checked stays so until the unit of work ends.
@@ -41,16 +57,24 @@ class Guard:
         an item that has changed.
         """
         expected = self._expected(context, keywords)
-        keys = [key for key, etag in expected if self._checks_objects or etag not in ("", "*")]
+        partial = self._partial(keywords) if self._is_own_update else {}
+        keys = [
+            key
+            for key, etag in expected
+            if self._checks_objects or etag not in ("", "*") or key in partial
+        ]
         if not keys:
             return
         store: ContractStore = resource.store
         etags = dict(expected)
-        for key, item in zip(keys, await self._items(store, keys), strict=True):
+        found = dict(zip(keys, await self._items(store, keys), strict=True))
+        for key, item in found.items():
             if self._checks_objects:
                 await self._check_object(context, item)
             if etags[key] not in ("", "*"):
                 await self._check_etag(resource, key, item, etags[key])
+        for key, (sent, place) in partial.items():
+            _make_whole(sent, found[key], place)
 
     async def _items(self, store: ContractStore, keys: Sequence[Any]) -> Sequence[Any]:
         if not self._is_reading:
@@ -70,6 +94,32 @@ class Guard:
             return [(key, "") for key in keywords["ids"]]
         return []
 
+    def _partial(self, keywords: Mapping[str, Any]) -> Mapping[Any, tuple[BaseModel, str]]:
+        """Return what has parts of records, by the key of its item, and its place in the call."""
+        spec = self._spec
+        if spec.kind is Kind.BATCH_UPDATE:
+            sent = [
+                (change.key, change.values, f"requests[{number}].")
+                for number, change in enumerate(keywords["changes"])
+            ]
+        else:
+            key = keywords.get(spec.keyword_of_id or "")
+            sent = [(key, keywords[str(spec.keyword_of_body)], "")]
+        found = {key: (values, place) for key, values, place in sent if parts_in(values)}
+        if found and not self._can_merge:
+            raise ValidationFailed(
+                field_errors=[
+                    wrong_field(
+                        f"{place}{UPDATE_MASK}",
+                        "WHOLE_ONLY",
+                        f"{path!r} cannot be named: this update replaces whole fields",
+                    )
+                    for values, place in found.values()
+                    for path in part_paths(values)
+                ]
+            )
+        return found
+
     async def _check_object(self, context: Context, item: Any) -> None:
         for permission in self._spec.permissions:
             if not await allows_object(permission, context, item):
@@ -84,3 +134,11 @@ class Guard:
             shown = await do(resource, "get", key)
         if not is_expected(expected, etags.of_stored(shown)):
             raise EtagMismatch
+
+
+def _make_whole(sent: BaseModel, item: Any, place: str) -> None:
+    """Put whole records where parts were sent: those of the item with the parts in them."""
+    parts = parts_in(sent)
+    check_immutable(sent, parts.keys(), item, place=place)
+    _, whole = merged(sent, item, place=place)
+    sent.__dict__.update({name: whole.__dict__[name] for name in parts})

@@ -25,7 +25,6 @@ from bali.resources.owner import Owner
 from bali.resources.permissions import permissions_of
 from bali.resources.read_masks import READ_MASK, ReadMasks, read_masks_of
 from bali.resources.requests import (
-    FieldMask,
     ListRequest,
     input_model,
     output_only_names,
@@ -38,6 +37,7 @@ from bali.resources.result_shape import ResultShape, schema_for
 from bali.resources.signature import MISSING, Argument, Signature, read_signature
 from bali.resources.spec import ActionSpec, HttpBinding, Kind, Wrap
 from bali.resources.store import ContractStore, Page
+from bali.resources.update_masks import UPDATE_MASK, update_mask
 from bali.schemas import EnumNode, Field, Record, Scalar
 from bali.schemas.answers import answers_of
 from bali.schemas.behaviour import input_only_attributes
@@ -259,8 +259,8 @@ class _ActionReader:
             options = {} if argument.default is MISSING else {"default": argument.default}
             fields |= request_field(argument.name, argument.annotation, **options)
         if self.kind is Kind.UPDATE:
-            fields["update_mask"] = (
-                FieldMask | None,
+            fields[UPDATE_MASK] = (
+                update_mask() | None,
                 PydanticField(
                     default=None,
                     description="The fields to change; those that are present when absent.",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
-from annotated_types import MaxLen
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 from pydantic_core import PydanticCustomError
 
-from bali.resources.requests import FieldMask
+from bali.resources.field_masks import bounded_mask
 from bali.resources.values import MAX_NAME_LENGTH
 from bali.schemas import ListNode, Record
 from bali.schemas.parts import EVERYTHING, Cut, UnknownPath, part_of, paths_in
@@ -19,8 +18,6 @@ __all__ = ["READ_MASK", "ReadMasks", "read_masks_of", "take_paths"]
 
 READ_MASK = "read_mask"
 _MAX_PATHS = 100
-_MAX_PATH_LENGTH = 256
-_MAX_PATH_NAMES = 32
 _MAX_KNOWN = 128
 _DESCRIPTION = "The fields of an item to return, as in `id,address.city`; all when absent, or `*`."
 
@@ -38,7 +35,7 @@ class ReadMasks:
 
     def field(self) -> dict[str, Any]:
         """Return the field of a request that holds a mask, as `create_model` takes it."""
-        mask = Annotated[FieldMask, MaxLen(_MAX_PATHS), AfterValidator(self._checked)]
+        mask = bounded_mask(_MAX_PATHS, self._checked)
         return {READ_MASK: (mask | None, Field(default=None, description=_DESCRIPTION))}
 
     def part(self, answer: BaseModel | None, paths: Sequence[str]) -> BaseModel | None:
@@ -47,10 +44,6 @@ class ReadMasks:
         return answer if cut is None else cut(answer)
 
     def _checked(self, paths: list[str]) -> list[str]:
-        for path in paths:
-            if len(path) > _MAX_PATH_LENGTH or path.count(".") >= _MAX_PATH_NAMES:
-                text = f"{path[:MAX_NAME_LENGTH]!r} is too long for the path of a field"
-                raise PydanticCustomError("too_long", "{text}", {"text": text})
         try:
             self._cut(tuple(paths))
         except UnknownPath as error:

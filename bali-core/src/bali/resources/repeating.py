@@ -13,6 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from bali.resources.batches import Change
 from bali.resources.context import Context
+from bali.resources.partial_records import part_paths
 from bali.resources.spec import ActionSpec
 from bali.resources.store import Repeats
 from bali.schemas.payload import BytesDecoder, Encoder, encoder_for, has_bytes
@@ -69,7 +70,11 @@ class Repeater:
 def _plain(value: Any) -> Any:
     """Return what was sent, without what was not."""
     if isinstance(value, BaseModel):
-        return value.model_dump(exclude_unset=True)
+        parts = part_paths(value)
+        if not parts:
+            return value.model_dump(exclude_unset=True)
+        # What is computed of a part means nothing.
+        return [value.model_dump(exclude_unset=True, exclude_computed_fields=True), parts]
     if isinstance(value, Change):
         return [value.key, _plain(value.values), value.etag]
     if isinstance(value, Mapping):

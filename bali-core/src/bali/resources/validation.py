@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from bali.errors import FieldError, InvalidArgument, ValidationFailed
+from bali.resources.field_errors import MAX_ERRORS, field_errors, wrong_field
+from bali.resources.partial_records import put_parts, read_parts
 from bali.resources.requests import (
     FORMER_NAMES,
     ListRequest,
@@ -22,16 +24,15 @@ from bali.resources.requests import (
     wire_names,
 )
 from bali.resources.spec import ActionSpec, Kind
-from bali.resources.values import MAX_NAME_LENGTH, check_values
-from bali.schemas import EnumNode, ListNode, MapNode, Node, Record, Scalar, ScalarKind, UnionNode
+from bali.resources.update_masks import UPDATE_MASK, named_values, paths_of_update
+from bali.resources.values import check_values
+from bali.schemas import EnumNode, Node, Record, Scalar, ScalarKind
+from bali.schemas.parts import EVERYTHING
 
-__all__ = ["MAX_DEPTH", "Validator", "check_depth", "field_errors"]
+__all__ = ["MAX_DEPTH", "Validator", "check_depth"]
 
-_REASONS = {"missing": "REQUIRED", "extra_forbidden": "UNKNOWN_FIELD"}
-_MAX_ERRORS = 100
 #: How deep lists and objects of a request may be in one another; more is refused on every protocol.
 MAX_DEPTH = 64
-_MAX_DESCRIPTION_LENGTH = 500
 
 
 class Validator:
@@ -66,7 +67,7 @@ class Validator:
             check_depth(arguments.get(str(self._spec.body_field), arguments), self._max_depth)
         found = self.collect(arguments, errors)
         if errors:
-            raise ValidationFailed(field_errors=errors[:_MAX_ERRORS])
+            raise ValidationFailed(field_errors=errors[:MAX_ERRORS])
         return found
 
     def collect(
@@ -92,7 +93,9 @@ class Validator:
         if isinstance(sent, BaseModel):
             sent = sent.model_dump(exclude_unset=True, by_alias=True)
         if not isinstance(sent, Mapping):
-            errors.append(_wrong(self._spec.body_field or "", "OBJECT_TYPE", "must be an object"))
+            errors.append(
+                wrong_field(self._spec.body_field or "", "OBJECT_TYPE", "must be an object")
+            )
             return parameters, None
         return parameters, self._validate_body(sent, parameters, errors)
 
@@ -122,7 +125,7 @@ class Validator:
             elif self._parameters.accepts(name):
                 own[name] = value
             else:
-                errors.append(_wrong(name, "UNKNOWN_FIELD", "is not a field of this request"))
+                errors.append(wrong_field(name, "UNKNOWN_FIELD", "is not a field of this request"))
         return own, rest if body_field is None else arguments.get(body_field, {})
 
     def _validate_body(
@@ -132,31 +135,30 @@ class Validator:
         body: dict[str, Any] = {}
         for name, value in sent.items():
             if not part.accepts(name):
-                errors.append(_wrong(name, "UNKNOWN_FIELD", "is not a field of this request"))
+                errors.append(wrong_field(name, "UNKNOWN_FIELD", "is not a field of this request"))
             elif name not in part.output_only:
                 body[name] = value
         # An empty mask is an absent one (AIP-134).
-        mask = getattr(parameters, "update_mask", None) if self._replacement else None
+        mask = getattr(parameters, UPDATE_MASK, None) if self._replacement else None
         if not mask:
             return part.validate(body, errors)
-        if self._replacement is not None and list(mask) == ["*"]:
+        if self._replacement is not None and list(mask) == [EVERYTHING]:
             return self._replacement.validate(body, errors, is_replacement=True)
-        return part.validate(self._masked(body, mask, errors), errors)
+        return self._masked(body, mask, errors)
 
     def _masked(
         self, body: Mapping[str, Any], mask: Iterable[str], errors: list[FieldError]
-    ) -> dict[str, Any]:
-        names = self._body.names
-        for path in mask:
-            shown = path[:MAX_NAME_LENGTH]
-            if path in self._body.output_only:
-                text = f"{shown!r} is set by the service"
-                errors.append(_wrong("update_mask", "OUTPUT_ONLY", text))
-            elif path not in names:
-                text = f"update_mask has no field {shown!r}"
-                errors.append(_wrong("update_mask", "UNKNOWN_FIELD", text))
-        allowed = names.keys() - self._body.output_only
-        return {path: body.get(path) for path in mask if path in allowed}
+    ) -> BaseModel | None:
+        """Return an object with what the mask names, parts of nested records among it."""
+        part, record = self._body, self._body.node
+        if not isinstance(record, Record):
+            raise TypeError(f"{self._spec.place}: what is updated has no fields")
+        paths = paths_of_update(mask, record, errors, output_only=part.output_only)
+        validated = part.validate(named_values(record, paths, body, "", errors), errors)
+        parts = read_parts(record, paths, body, errors)
+        if validated is not None:
+            put_parts(validated, parts)
+        return validated
 
 
 class _Part:
@@ -216,59 +218,9 @@ class _Part:
         sent = {name: former for former, name in self.former.items() if former in values}
         for error in errors:
             if error.field in sent and error.field not in values:
-                yield _wrong(sent[error.field], error.reason, error.description)
+                yield wrong_field(sent[error.field], error.reason, error.description)
             else:
                 yield error
-
-
-def field_errors(error: ValidationError, node: Node | None = None) -> list[FieldError]:
-    """Return pydantic's errors in our form, without the values that were sent.
-
-    `node` is the tree of what was validated; it tells the tags that pydantic puts into the path of
-    a union's field from the names that the caller wrote.
-    """
-    return [
-        _wrong(
-            _path(item["loc"], node),
-            _REASONS.get(item["type"], item["type"].upper()),
-            item["msg"],
-        )
-        for item in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-
-
-def _wrong(field: str, reason: str, description: str) -> FieldError:
-    return FieldError(
-        field=field[:MAX_NAME_LENGTH],
-        reason=reason,
-        description=description[:_MAX_DESCRIPTION_LENGTH],
-    )
-
-
-def _path(location: tuple[int | str, ...], node: Node | None) -> str:
-    path = ""
-    for part in location:
-        if isinstance(node, UnionNode):  # pydantic names the variant, which the caller did not
-            node = next((item.record for item in node.variants if item.tag == part), None)
-            continue
-        if isinstance(part, int):
-            path = f"{path}[{part}]"
-        elif part != "[key]" or isinstance(node, MapNode):  # pydantic's mark of a dict's wrong key
-            path = f"{path}.{part}" if path else part
-        node = _inner(node, part)
-    return path
-
-
-def _inner(node: Node | None, part: int | str) -> Node | None:
-    if isinstance(node, ListNode):
-        return node.item
-    if isinstance(node, MapNode):
-        return node.value
-    if isinstance(node, Record):
-        return next(
-            (field.node for field in node.fields if part in (field.wire_name, field.name)), None
-        )
-    return None
 
 
 def _nests(node: Node) -> bool:
