@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from bali.errors import ValidationFailed
 from bali.resources.changes import Changes, changes_of
@@ -17,11 +17,30 @@ class Place(BaseModel):
     country: str = Field(alias="land", json_schema_extra=IMMUTABLE)
 
 
+class Door(BaseModel):
+    key: str = Field(alias="lock")
+    width: int = 80
+
+
+class Names(RootModel[list[str]]):
+    pass
+
+
+class Fixed(BaseModel):
+    """Immutable values of every form."""
+
+    doors: list[Door] = Field(default=[], json_schema_extra=IMMUTABLE)
+    by_name: dict[str, Door] = Field(default={}, json_schema_extra=IMMUTABLE)
+    names: Names | None = Field(default=None, json_schema_extra=IMMUTABLE)
+    size: int = Field(default=3, json_schema_extra=IMMUTABLE)
+
+
 class Shop(BaseModel):
     name: str | None = None
     code: str | None = Field(default=None, json_schema_extra=IMMUTABLE)
     key: str | None = Field(default=None, json_schema_extra={**IMMUTABLE, "writeOnly": True})
     place: Place | None = None
+    fixed: Fixed | None = None
 
 
 STORED = {"name": "a", "code": "c", "key": "k", "place": {"city": "Ulm", "country": "de"}}
@@ -62,3 +81,26 @@ def test_values_without_immutable_fields_are_plain() -> None:
 
     values = {"name": "x"}
     assert changes_of(Plain(name="x"), values) is values
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"doors": [{"lock": "a"}], "by_name": {"x": {"lock": "b"}}, "names": ["n"]}, []),
+        ({"doors": [{"lock": "b"}], "by_name": {"x": {"lock": "b"}}, "names": ["n"]}, ["doors"]),
+        ({"doors": [], "by_name": {"x": {"lock": "b"}}, "names": ["n"]}, ["doors"]),
+        ({"doors": [{"lock": "a"}], "by_name": {"y": {"lock": "b"}}, "names": ["n"]}, ["by_name"]),
+        ({"doors": [{"lock": "a"}], "by_name": {"x": {"lock": "b", "width": 1}}}, [
+            "by_name", "names",
+        ]),
+        ({"doors": [{"lock": "a"}], "by_name": {"x": {"lock": "b"}}, "names": ["n"], "size": 4}, [
+            "size",
+        ]),
+    ],
+)  # fmt: skip
+def test_records_in_lists_and_maps_are_compared_as_they_are_stored(
+    sent: dict[str, Any], expected: list[str]
+) -> None:
+    stored = {"doors": [{"key": "a", "width": 80}], "by_name": {"x": {"key": "b"}}, "names": ["n"]}
+    found = refused({"fixed": stored}, fixed=sent)
+    assert found == [(f"fixed.{name}", "IMMUTABLE") for name in expected]

@@ -101,6 +101,18 @@ def test_it_is_merged_with_a_record_in_any_form(stored: Any) -> None:
     assert stored == before
 
 
+def test_a_record_that_lacks_what_has_a_default_stays_so() -> None:
+    sent = part_of(["place.city"], place={"city": "Ulm"})
+    values, _ = merged(sent, {"place": {"city": "Bonn", "newer": 1}})
+    assert values == {"place": {"city": "Ulm", "newer": 1}}
+
+
+def test_a_record_that_is_made_has_its_defaults() -> None:
+    sent = part_of(["place.city", "place.point.lat"], place={"city": "Ulm", "point": {"lat": 1}})
+    values, _ = merged(sent, {"place": None})
+    assert values == {"place": {"city": "Ulm", "point": {"lat": 1, "lon": 0}, "names": None}}
+
+
 def test_what_the_schema_does_not_allow_is_named_by_its_place() -> None:
     sent = part_of(["place.point.long"], place={"point": {"long": 9}})
     with pytest.raises(ValidationFailed) as caught:
@@ -239,7 +251,7 @@ def replaced(shape: Shape, sent: Any) -> Any:
 def expected(
     fields: Mapping[str, Shape], stored: Any, sent: Any, mask: set[str], place: str = ""
 ) -> dict[str, Any]:
-    found = dict(stored or {})
+    found = dict(defaults(fields) if stored is None else stored)
     for name, shape in fields.items():
         path = f"{place}{name}"
         value = (sent or {}).get(name)
@@ -248,6 +260,14 @@ def expected(
         elif any(other.startswith(f"{path}.") for other in mask):
             found[name] = expected(shape, found.get(name), value, mask, f"{path}.")
     return found
+
+
+def defaults(fields: Mapping[str, Shape]) -> dict[str, Any]:
+    """Return what a record has that nobody has sent."""
+    known = {
+        name: LEAVES[shape][1] if isinstance(shape, str) else None for name, shape in fields.items()
+    }
+    return {name: default for name, default in known.items() if default is not ...}
 
 
 def complete(fields: Mapping[str, Shape], found: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from bali.errors import FieldError, ValidationFailed
 from bali.resources.partial_records import MISSING, is_part, merged, parts_in, stored_in
@@ -110,8 +110,21 @@ def _changed(
 
 
 def _is_same(value: Any, stored: Any) -> bool:
-    if isinstance(value, BaseModel) and not isinstance(stored, BaseModel):
-        return bool(value.model_dump() == stored)
+    """Tell whether a value is what is stored, in whichever form that is."""
+    if isinstance(value, RootModel):
+        return _is_same(value.root, stored)
+    if isinstance(value, BaseModel) and isinstance(stored, Mapping):
+        model = type(value)
+        return all(
+            _is_same(value.__dict__.get(name), stored_in(stored, name, model))
+            for name in model.model_fields
+        )
+    if isinstance(value, list) and isinstance(stored, list):
+        return len(value) == len(stored) and all(map(_is_same, value, stored))
+    if isinstance(value, Mapping) and isinstance(stored, Mapping):
+        return value.keys() == stored.keys() and all(
+            _is_same(item, stored[key]) for key, item in value.items()
+        )
     return bool(value == stored)
 
 

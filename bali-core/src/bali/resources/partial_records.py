@@ -99,20 +99,27 @@ def merged(sent: BaseModel, item: Any, *, place: str = "") -> tuple[dict[str, An
     problems = check_values(whole)
     if problems:
         raise ValidationFailed(field_errors=_before(place, problems))
-    return values, whole
+    parts = parts_in(sent)
+    return {
+        name: _with_defaults(
+            parts[name], stored_in(item, name, model), values[name], whole.__dict__[name]
+        )
+        for name in values
+    }, whole
 
 
 def stored_in(item: Any, name: str, model: type[BaseModel]) -> Any:
     """Return the value of a field of something stored, `MISSING` without one.
 
-    A mapping may have it by the name that it has on the wire.
+    A mapping may have it by the name that it has on the wire, and lack what has its default.
     """
     if not isinstance(item, Mapping):
         return getattr(item, name, MISSING)
-    alias = model.model_fields[name].alias
-    if alias is not None and alias not in model.model_fields and alias in item:
-        return item[alias]
-    return item.get(name, MISSING)
+    info = model.model_fields[name]
+    if info.alias is not None and info.alias not in model.model_fields and info.alias in item:
+        return item[info.alias]
+    is_made = info.is_required() or info.default_factory is not None
+    return item.get(name, MISSING if is_made else info.default)
 
 
 def _read_part(
@@ -163,6 +170,20 @@ def _merged(part: BaseModel, stored: Any) -> dict[str, Any]:
         if alias is not None and alias not in fields:
             values.pop(alias, None)
     return values | changed
+
+
+def _with_defaults(
+    part: BaseModel, stored: Any, values: dict[str, Any], whole: BaseModel
+) -> dict[str, Any]:
+    """Return a merged record with its defaults where it was made from nothing."""
+    inner = {
+        name: _with_defaults(
+            own, stored_in(stored, name, type(part)), values[name], whole.__dict__[name]
+        )
+        for name, own in parts_in(part).items()
+    }
+    is_new = stored is None or stored is MISSING
+    return (whole.model_dump() if is_new else {}) | values | inner
 
 
 def _as_model(part: BaseModel, stored: Any) -> BaseModel:

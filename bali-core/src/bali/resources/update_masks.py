@@ -7,6 +7,7 @@ own: they are replaced as a whole (AIP-134, AIP-161).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -51,7 +52,7 @@ def paths_of_update(
     fields of the record whose values come from elsewhere.
     """
     fitting = []
-    for path in mask:
+    for path in dict.fromkeys(mask):
         problem = _problem(path, record, output_only)
         if problem is None:
             fitting.append(path)
@@ -91,7 +92,7 @@ def _problem(path: str, record: Record, output_only: AbstractSet[str]) -> tuple[
     for name in path.removesuffix(f".{EVERYTHING}").split("."):
         if not isinstance(node, Record) or _is_root(node):
             return _below(node, place, shown)
-        field = next((field for field in node.fields if field.wire_name == name), None)
+        field = _by_wire_name(node).get(name)
         if field is None:
             return "UNKNOWN_FIELD", f"{UPDATE_MASK} has no field {shown!r}"
         if field.is_output_only or (node is record and name in output_only):
@@ -112,6 +113,11 @@ def _below(node: Node, place: str, shown: str) -> tuple[str, str]:
         kind = "one of several kinds" if isinstance(node, UnionNode) else "one value"
     text = f"{shown!r} cannot be named: {place!r} is {kind}, and is replaced as a whole; name that"
     return "WHOLE_ONLY", text
+
+
+@functools.lru_cache(maxsize=1024)
+def _by_wire_name(record: Record) -> Mapping[str, Field]:
+    return {field.wire_name: field for field in record.fields}
 
 
 def _is_open(node: Node) -> bool:
