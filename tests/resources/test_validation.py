@@ -11,7 +11,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     computed_field,
     field_validator,
     model_validator,
@@ -20,7 +19,6 @@ from pydantic.alias_generators import to_camel
 
 from bali.errors import InvalidArgument, NotFound
 from bali.resources import Call, Context, ListRequest, Pipeline, Resource, action
-from bali.resources.field_errors import field_errors
 from bali.resources.validation import Validator
 from tests.resources.samples import (
     Item,
@@ -294,15 +292,6 @@ async def test_a_rule_over_the_whole_body_has_no_field(store: MemoryStore) -> No
     (item,) = error.field_errors
     assert (item.field, item.reason) == ("", "VALUE_ERROR")
     assert item.description == "Value error, must start before its end"
-
-
-def test_the_key_of_a_dict_is_not_part_of_the_path() -> None:
-    class Keyed(BaseModel):
-        values: dict[Annotated[str, Field(max_length=1)], int]
-
-    with pytest.raises(ValidationError) as caught:
-        Keyed.model_validate({"values": {"ab": 1}})
-    assert [item.field for item in field_errors(caught.value)] == ["values.ab"]
 
 
 async def test_datetimes_without_a_zone_come_in_as_utc() -> None:

@@ -95,7 +95,7 @@ def _problem(path: str, record: Record, output_only: AbstractSet[str]) -> tuple[
         field = _by_wire_name(node).get(name)
         if field is None:
             return "UNKNOWN_FIELD", f"{UPDATE_MASK} has no field {shown!r}"
-        if field.is_output_only or (node is record and name in output_only):
+        if field.is_output_only or (not place and name in output_only):
             return "OUTPUT_ONLY", f"{shown!r} is set by the service"
         place = f"{place}.{name}" if place else name
         node = field.node
