@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, computed_field, model_validator
-from sqlalchemy import JSON, String
+from sqlalchemy import JSON, Dialect, String
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
 
 from bali import Bali, Database, ModelResource, Principal, StaticTokens, model_to_schema
 from bali.settings import Settings, Stage
@@ -99,6 +101,54 @@ class ShopSchema(model_to_schema(Shop)):  # type: ignore[misc]  # made at run ti
     origin: Point | None = Field(default=None, json_schema_extra={"x-immutable": True})
 
 
+class AsText(TypeDecorator[Any]):
+    """JSON in a column of text."""
+
+    impl = String(500)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Return the text."""
+        del dialect
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Return what the text says."""
+        del dialect
+        return None if value is None else json.loads(value)
+
+
+class Box(db.Model):  # type: ignore[name-defined, misc]  # made at run time
+    """Something with a record in a column of its author's own."""
+
+    __tablename__ = "nested_boxes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50), default="")
+    lid: Mapped[Any] = mapped_column(AsText, nullable=True)
+
+
+class Lid(BaseModel):
+    """What closes a box."""
+
+    colour: str
+    width: int = 1
+
+
+class BoxSchema(model_to_schema(Box)):  # type: ignore[misc]  # made at run time
+    """A box and its lid."""
+
+    lid: Lid | None = None
+
+
+class BoxResource(ModelResource):
+    """Boxes, of which nothing is immutable."""
+
+    model = Box
+    schema = BoxSchema
+    plural = "boxes"
+
+
 class ShopResource(ModelResource):
     """Shops: each caller sees their own, and strangers see all."""
 
@@ -145,7 +195,7 @@ def make_app() -> Bali:
     """Return the app; `db` must be connected by whoever runs it."""
     return Bali(
         title="nested",
-        resources=[ShopResource, OwnShopResource, LoudShopResource],
+        resources=[ShopResource, OwnShopResource, LoudShopResource, BoxResource],
         authenticator=StaticTokens(TOKENS),
         settings=Settings(stage=Stage.TEST),
         databases=[db],

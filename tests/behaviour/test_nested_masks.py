@@ -167,6 +167,19 @@ class TestMerging:
             "country": "de", "checked": False, "label": "NEW, Bonn",
         }  # fmt: skip
 
+    def test_a_record_in_another_kind_of_column_is_merged_too(self, client: ServiceClient) -> None:
+        made = value(client.call("boxes.create", {"box": {"lid": {"colour": "red", "width": 3}}}))
+        for mask, lid in (
+            (["lid.colour"], {"colour": "blue", "width": 3}),
+            (["lid.width", "name"], {"colour": "blue", "width": 9}),
+            (["name"], {"colour": "blue", "width": 9}),
+        ):
+            box = {"name": "b", "lid": {"colour": "blue", "width": 9}}
+            changed = client.call(
+                "boxes.update", {"id": made["id"], "box": box, "update_mask": mask}
+            )
+            assert value(changed)["lid"] == lid
+
     def test_a_path_twice_is_a_path(self, client: ServiceClient) -> None:
         key = new(client)["id"]
         changed = update(client, key, ["address.city"] * 3, address={"city": "Bonn"})
