@@ -198,3 +198,16 @@ def test_python_types_are_told() -> None:
     assert Duration().python_type is datetime.timedelta
     assert UTCDateTime().python_type is datetime.datetime
     assert ExactNumeric(5, 2).python_type is decimal.Decimal
+
+
+async def test_json_holds_what_records_hold(catalog: Database) -> None:
+    del catalog
+    item = {
+        "day": datetime.date(2024, 2, 29), "money": decimal.Decimal("1.50"), "size": Size.LARGE,
+        "key": uuid.UUID(int=7), "moment": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC),
+    }  # fmt: skip
+    again = (await stored(data=item)).data
+    assert again == {
+        "day": "2024-02-29", "money": "1.50", "size": Size.LARGE.value, "key": str(item["key"]),
+        "moment": "2026-01-02T00:00:00Z",
+    }  # fmt: skip

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import json
 import secrets
 import sqlite3
 from typing import Any
 
 import aiosqlite
+from pydantic_core import to_jsonable_python
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -30,6 +33,8 @@ _EXTRAS = {"asyncpg": "postgres", "asyncmy": "mysql"}
 _POOL = {"pool_size": 20, "max_overflow": 10, "pool_timeout": 5.0, "pool_recycle": 1800}
 #: Values of callers, among them what no answer may tell, stay out of errors and logs.
 _DISCREET = {"hide_parameters": True}
+#: Records in JSON columns may hold dates, decimals and enums: they are written as over REST.
+_JSON = {"json_serializer": functools.partial(json.dumps, default=to_jsonable_python)}
 _CONNECT_SECONDS = 10
 _BUSY_MILLISECONDS = 5000
 _MEMDB_VERSION = (3, 36, 0)  # the first SQLite with databases in memory that connections share
@@ -86,10 +91,10 @@ def shared_memory_url(url: URL) -> URL:
 def make_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
     """Return an engine; `options` are SQLAlchemy's and go before ours."""
     backend, driver = url.get_backend_name(), url.get_driver_name()
-    defaults: dict[str, Any] = {"poolclass": SteadyPool, **_POOL, **_DISCREET}
+    defaults: dict[str, Any] = {"poolclass": SteadyPool, **_POOL, **_DISCREET, **_JSON}
     arguments: dict[str, Any] = {}
     if is_in_memory(url):  # SQLite is too old to share one
-        defaults = {"poolclass": StaticPool, **_DISCREET}
+        defaults = {"poolclass": StaticPool, **_DISCREET, **_JSON}
     if driver == "aiosqlite":
         arguments = {"async_creator_fn": _connect_sqlite}
     elif driver == "asyncpg":
