@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from bali.database.columns import python_type
 from bali.database.ordering import Term
@@ -46,13 +47,12 @@ def encode_token(
 ) -> str:
     """Return the token that goes on after `item`."""
     values = [_adapter(term).dump_python(getattr(item, term.name), mode="json") for term in terms]
-    content = {"v": values}
-    if len(json.dumps(values)) > _MAX_VALUES_BYTES:
+    digest = _digest(terms, arguments)
+    payload = to_json({"a": digest, "v": values})
+    if len(payload) > _MAX_VALUES_BYTES:
         key = next(term for term in terms if term.name == key_name)
-        content = {"k": _adapter(key).dump_python(getattr(item, key_name), mode="json")}
-    payload = json.dumps(
-        {"a": _digest(terms, arguments), **content}, separators=(",", ":"), ensure_ascii=False
-    ).encode()
+        shown = _adapter(key).dump_python(getattr(item, key_name), mode="json")
+        payload = to_json({"a": digest, "k": shown})
     return base64.urlsafe_b64encode(_sign(payload, secret) + payload).decode().rstrip("=")
 
 
@@ -105,11 +105,20 @@ def _adapter_of(kind: Any) -> TypeAdapter[Any]:
 
 
 def _digest(terms: Sequence[Term], arguments: Mapping[str, Any]) -> str:
-    shown = {name: repr(value) for name, value in sorted(arguments.items())}
-    order = [(term.name, term.is_descending) for term in terms]
-    text = json.dumps([terms[0].column.table.fullname, order, shown])
+    return _digest_of(
+        terms[0].column.table.fullname,
+        tuple((term.name, term.is_descending) for term in terms),
+        tuple((name, repr(value)) for name, value in sorted(arguments.items())),
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _digest_of(
+    table: str, order: tuple[tuple[str, bool], ...], arguments: tuple[tuple[str, str], ...]
+) -> str:
+    text = json.dumps([table, order, dict(arguments)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _sign(payload: bytes, secret: bytes) -> bytes:
-    return hmac.new(secret, payload, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
+    return hmac.digest(secret, payload, "sha256")[:_SIGNATURE_BYTES]

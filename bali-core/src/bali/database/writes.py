@@ -104,8 +104,7 @@ class WritePlan:
         database = self._database
         if database.scope is not None or database.backend not in _RETURNING:
             return False
-        events: Any = _any_session().dispatch
-        return not any(getattr(events, name) for name in _OF_SESSIONS)
+        return not any(_listeners())
 
     async def _row(self, statement: Executable, row: Mapping[str, Any]) -> BaseModel | None:
         direct: DirectEngine = self._database.direct
@@ -220,10 +219,11 @@ def _makes_objects_its_own_way(model: type[Any]) -> bool:
 
 
 @functools.cache
-def _any_session() -> UnitSession:
-    """Return a session that does nothing but know who listens to all of them."""
+def _listeners() -> tuple[Any, ...]:
+    """Return, by event, whoever listens to all sessions, now and later."""
     nobody: Any = None
-    return UnitSession(unit=nobody)
+    events: Any = UnitSession(unit=nobody).dispatch
+    return tuple(getattr(events, name) for name in _OF_SESSIONS)
 
 
 def _attributes(model: type[Any]) -> list[Any]:

@@ -62,15 +62,17 @@ def values_of(item: BaseModel, *, with_defaults: bool = False) -> dict[str, Any]
     """
     names = set(item.model_fields_set)
     if with_defaults:
-        output_only = output_only_names(type(item))
-        names.update(
-            name
-            for wire, name in wire_names(type(item)).items()
-            if wire not in output_only and getattr(item, name) is not None
-        )
+        names.update(name for name in _settable(type(item)) if getattr(item, name) is not None)
     else:
         names -= parts_in(item).keys()
     return item.model_dump(include=names, by_alias=False)
+
+
+@functools.lru_cache(maxsize=1024)
+def _settable(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the attributes of the fields that callers may set."""
+    output_only = output_only_names(model)
+    return tuple(name for wire, name in wire_names(model).items() if wire not in output_only)
 
 
 def check_immutable(
