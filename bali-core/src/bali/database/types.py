@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -70,10 +72,9 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
-        """Return what makes each value aware and UTC."""
-        return (
-            _in_utc if dialect.driver == "asyncpg" else super().result_processor(dialect, coltype)
-        )
+        """Return what makes each value aware and UTC: one function, since lists call it most."""
+        driver = self.load_dialect_impl(dialect).result_processor(dialect, coltype)
+        return _in_utc if driver is None else functools.partial(_read_in_utc, driver)
 
     def process_result_value(
         self, value: datetime.datetime | None, dialect: Dialect
@@ -94,8 +95,17 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
 
 
 def _in_utc(value: datetime.datetime | None) -> datetime.datetime | None:
-    """Return what asyncpg reads, which is in UTC but for the first and the last moment."""
-    return value if value is None or value.tzinfo is datetime.UTC else UTCDateTime.coerce(value)
+    zone = datetime.UTC if value is None else value.tzinfo
+    if zone is datetime.UTC:
+        return value
+    return UTCDateTime.coerce(value)  # type: ignore[arg-type]  # it is not None
+
+
+def _read_in_utc(driver: Callable[[Any], Any], value: Any) -> datetime.datetime | None:
+    read: datetime.datetime | None = driver(value)
+    if read is None or read.tzinfo is datetime.UTC:
+        return read
+    return read.replace(tzinfo=datetime.UTC) if read.tzinfo is None else UTCDateTime.coerce(read)
 
 
 class ExactNumeric(TypeDecorator[decimal.Decimal]):
