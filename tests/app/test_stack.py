@@ -194,10 +194,16 @@ def with_handler(app: Bali) -> None:
         return JSONResponse({"own": error.detail}, 418)
 
 
+def with_both(app: Bali) -> None:
+    with_middleware(app)
+    with_handler(app)
+
+
 VARIANTS: dict[str, Any] = {
     "bare": lambda _: None,
     "middleware": with_middleware,
     "handler": with_handler,
+    "both": with_both,
 }
 
 

@@ -36,21 +36,21 @@ class Indexed:
     """One route as the index knows it."""
 
     __slots__ = (
-        "action", "context", "included", "is_opaque", "literals", "methods", "order", "pattern",
-        "reserved", "route", "top",
+        "action", "context", "is_opaque", "literals", "methods", "order", "pattern", "reserved",
+        "route",
     )  # fmt: skip
 
-    def __init__(self, top: BaseRoute, included: Any, route: Any, context: Any) -> None:
-        """`context` is what FastAPI knows of a route that was included, the route itself if not.
-
-        `top` is the app's own route: this one, or the inclusion that this one came with.
-        """
-        self.top = top
-        self.included = included
+    def __init__(self, route: Any, context: Any) -> None:
+        """`context` is what FastAPI knows of a route that was included, the route itself if not."""
         self.route = route
         self.context = context
         self.order = 0
-        self.is_opaque = type(route).matches not in _PLAIN_ROUTES or "matches" in vars(route)
+        self.pattern: Any = getattr(context, "path_regex", None)
+        self.is_opaque = (
+            type(route).matches not in _PLAIN_ROUTES
+            or "matches" in vars(route)
+            or self.pattern is None
+        )
         self.methods: frozenset[str] | None = None
         self.literals: tuple[str, ...] = ()
         #: Set when a request may go to the action at once, since nothing of FastAPI's is asked for.
@@ -58,7 +58,6 @@ class Indexed:
         self.reserved: Any = getattr(route, "reserved_keys", ())
         if self.is_opaque:
             return
-        self.pattern = context.path_regex
         self.literals = _literals(context.path_format)
         methods = getattr(context, "methods", None)
         self.methods = frozenset(methods) if methods else None
@@ -136,9 +135,10 @@ class RouteIndex:
             self._read()
 
     def _read(self) -> None:
-        self._routes, self._changes = list(self._router.routes), route_changes()
-        self._foreign = []
-        found = [item for route in self._routes for item in self._entries(route, route)]
+        # What tells that all is read comes last, for threads that look meanwhile.
+        routes, changes = list(self._router.routes), route_changes()
+        foreign: list[tuple[APIRouter, int]] = []
+        found = [item for route in routes for item in _entries(route, foreign)]
         root = _Node()
         for order, indexed in enumerate(found):
             indexed.order = order
@@ -146,31 +146,34 @@ class RouteIndex:
             for literal in indexed.literals:
                 node = node.children.setdefault(literal, _Node())
             node.routes.append(indexed)
-        self._depth = 1 + max((len(indexed.literals) for indexed in found), default=0)
         methods = {method for indexed in found for method in indexed.methods or ()}
         _spread(root, [], methods)
-        self._root = root
+        self._depth = 1 + max((len(indexed.literals) for indexed in found), default=0)
+        self._root, self._foreign = root, foreign
+        self._routes, self._changes = routes, changes
 
-    def _entries(self, top: BaseRoute, route: Any) -> Iterator[Indexed]:
-        if _Included is None or not isinstance(route, _Included):
-            if type(route).matches not in _WEBSOCKET_ROUTES:
-                yield Indexed(top, None, route, route)
-            return
-        router = route.original_router
-        if not _is_plain(route, router):
-            yield Indexed(top, route, route, route)
-            return
-        if not isinstance(router, ResourceRouter):
-            self._foreign.append((router, router._routes_version))  # noqa: SLF001 - FastAPI's own mark of a change
-        for candidate in route.effective_candidates():
-            if isinstance(candidate, _Included):
-                yield from self._entries(top, candidate)
-                continue
-            original = candidate.original_route
-            actual = original if isinstance(original, APIRoute) else candidate.starlette_route
-            if type(actual).matches not in _WEBSOCKET_ROUTES:
-                context = candidate if isinstance(original, APIRoute) else actual
-                yield Indexed(top, route, actual, context)
+
+def _entries(route: Any, foreign: list[tuple[APIRouter, int]]) -> Iterator[Indexed]:
+    """Yield a route, or those that it includes; note routers whose changes are to be looked for."""
+    if _Included is None or not isinstance(route, _Included):
+        if type(route).matches not in _WEBSOCKET_ROUTES:
+            yield Indexed(route, route)
+        return
+    router = route.original_router
+    if not _is_plain(route, router):
+        yield Indexed(route, route)
+        return
+    if not isinstance(router, ResourceRouter):
+        foreign.append((router, router._routes_version))  # noqa: SLF001 - FastAPI's own mark of a change
+    for candidate in route.effective_candidates():
+        if isinstance(candidate, _Included):
+            yield from _entries(candidate, foreign)
+            continue
+        original = candidate.original_route
+        is_api = isinstance(original, APIRoute)
+        actual = original if is_api else candidate.starlette_route
+        if type(actual).matches not in _WEBSOCKET_ROUTES:
+            yield Indexed(actual, candidate if is_api else actual)
 
 
 def _is_plain(included: Any, router: Any) -> bool:
