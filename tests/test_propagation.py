@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
 
-from bali.propagation import child_span, new_traceparent, trace_id_of
+from bali.propagation import child_span, new_request_id, new_traceparent, trace_id_of
 from bali.resources import Context
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -57,3 +58,24 @@ def test_a_context_keeps_its_place() -> None:
     assert context.traceparent == context.traceparent
     assert context.trace_id == TRACE
     assert Context().trace_id != Context().trace_id
+
+
+def test_request_ids_are_all_different() -> None:
+    made = {new_request_id() for _ in range(10_000)}
+    assert len(made) == 10_000
+    assert {len(name) for name in made} == {32}
+    assert all(re.fullmatch(r"[0-9a-f]{32}", name) for name in made)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_has_request_ids_of_its_own() -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - in the child
+        os.write(writing, new_request_id().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 32).decode() != new_request_id()
+    os.close(reading)
+    os.close(writing)

@@ -7,6 +7,7 @@ import pytest
 
 from bali.errors import InvalidArgument
 from bali.rest.headers import (
+    HeaderMetadata,
     metadata_of,
     new_context,
     peer_of,
@@ -23,6 +24,21 @@ def scope(*headers: tuple[bytes, bytes], **values: Any) -> dict[str, Any]:
 def test_metadata_joins_repeated_headers() -> None:
     headers = [(b"X-A", b"1"), (b"x-a", b"2"), (b"cookie", b"a=1"), (b"cookie", b"b=2")]
     assert metadata_of(headers) == {"x-a": "1, 2", "cookie": "a=1; b=2"}
+
+
+def test_headers_are_read_when_they_are_asked_for() -> None:
+    headers = [(b"x-a", b"1"), (b"x-a", b"2"), (b"cookie", b"a=1"), (b"x-\xe4", b"\xe4")]
+    expected = metadata_of(headers)
+    found = HeaderMetadata(headers)
+    assert found.get("x-b") is None
+    assert found.get("€", "none") == "none"
+    assert found._values is None
+    assert found["x-a"] == found.get("x-a") == "1, 2"
+    assert found == expected
+    assert dict(found) == expected
+    assert (len(found), list(found), repr(found)) == (3, list(expected), repr(expected))
+    with pytest.raises(KeyError):
+        found["x-b"]
 
 
 @pytest.mark.parametrize("given", [b"abc", b"A" * 128, b"00-4bf9:7/=+._-x"])

@@ -7,6 +7,7 @@ wrong: `FAIL` names a step, `LOG` a file to which the steps are written.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -49,6 +50,9 @@ def build(options: ServerOptions) -> Server:  # noqa: C901 - one function a rout
     async def hello(request: Request) -> Response:
         return JSONResponse({"pid": os.getpid(), "version": VERSION})
 
+    async def frozen(request: Request) -> Response:
+        return JSONResponse(gc.get_freeze_count())
+
     async def ready(request: Request) -> Response:
         return PlainTextResponse("", status_code=200 if readiness.is_ready else 503)
 
@@ -75,6 +79,7 @@ def build(options: ServerOptions) -> Server:  # noqa: C901 - one function a rout
 
     routes = [
         Route("/", hello),
+        Route("/frozen", frozen),
         Route("/readyz", ready),
         Route("/slow", slow),
         Route("/stream", stream),

@@ -9,6 +9,7 @@ from typing import Self
 import pytest
 
 from bali.server import Limits, Server
+from bali.server.http_protocol import HttpProtocol
 from tests.server.served import Served, read_http, running
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -349,6 +350,46 @@ async def test_idle_connection_is_closed(served: Served) -> None:
     ):
         assert (await client.ask(GET))[0] == 200
         assert not await client.is_open_after(5)
+
+
+async def test_a_connection_in_use_is_not_idle(served: Served) -> None:
+    """One timer looks whether a connection has rested for long enough, however many requests."""
+    server = served.server(limits=Limits(keep_alive_seconds=1000))
+    async with running(server), Client(server) as client:
+        assert (await client.ask(GET))[0] == 200
+        assert server._front is not None
+        (protocol,) = server._front._state.connections
+        assert isinstance(protocol, HttpProtocol)
+        timer = protocol.timeout_keep_alive_task
+        assert timer is not None
+        assert (await client.ask(GET))[0] == 200
+        assert protocol.timeout_keep_alive_task is timer
+        protocol.timeout_keep_alive_handler()  # too early: it waits for what is left
+        again = protocol.timeout_keep_alive_task
+        assert again is not None
+        assert again is not timer
+        assert (await client.ask(GET))[0] == 200
+        protocol._unset_keepalive_if_required()  # as a request that is under way does
+        protocol.timeout_keep_alive_handler()
+        assert protocol.timeout_keep_alive_task is None
+        assert (await client.ask(GET))[0] == 200
+        protocol._idle_since = protocol.loop.time() - 1001
+        protocol.timeout_keep_alive_handler()
+        assert not await client.is_open_after(5)
+
+
+async def test_headers_in_several_pieces_are_counted_together(served: Served) -> None:
+    limits = Limits(max_header_bytes=1000)
+    async with running(served.server(limits=limits)) as server, Client(server) as client:
+        client.writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nx-first: " + b"a" * 600)
+        await client.writer.drain()
+        while not server._front or not any(  # noqa: ASYNC110 - the protocol tells nobody
+            isinstance(item, HttpProtocol) and item._requests
+            for item in server._front._state.connections
+        ):
+            await asyncio.sleep(0)
+        answer = await client.ask(b"\r\nx-second: " + b"a" * 600 + b"\r\n\r\n")
+        assert reason(answer) == (431, "HEADERS_TOO_LARGE")
 
 
 async def test_client_request_id_is_quoted_in_refusals(served: Served) -> None:

@@ -229,3 +229,12 @@ async def test_options_are_those_of_the_program(tmp_path: Path) -> None:
     async with service(tmp_path) as running:
         answer = json.loads((await running.get("/"))[2])
         assert answer == {"pid": running.process.pid, "version": "1"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_what_is_there_at_the_start_is_no_work_for_the_garbage_collector(
+    tmp_path: Path, workers: int
+) -> None:
+    async with service(tmp_path, workers=workers) as running:
+        _, _, body = await running.get("/frozen")
+        assert int(body) > 10_000

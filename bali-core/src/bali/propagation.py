@@ -7,16 +7,25 @@ trace (W3C Trace Context), the request id and what is left of the time.
 from __future__ import annotations
 
 import contextvars
+import os
+import random
 import re
 import secrets
 from collections.abc import Mapping
 from typing import Protocol
 
-__all__ = ["Circumstances", "child_span", "current", "new_traceparent", "trace_id_of"]
+__all__ = [
+    "Circumstances", "child_span", "current", "new_request_id", "new_traceparent", "trace_id_of",
+]  # fmt: skip
 
 #: version-traceid-parentid-flags (https://www.w3.org/TR/trace-context/#traceparent-header).
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
+
+#: Identifiers are to be unique, not secret; asking the system for each costs more than the rest.
+_random = random.Random()  # noqa: S311 - see above
+if hasattr(os, "register_at_fork"):  # pragma: no branch - absent on Windows alone
+    os.register_at_fork(after_in_child=_random.seed)  # a child would go on as its parent does
 
 
 class Circumstances(Protocol):
@@ -43,6 +52,11 @@ class Circumstances(Protocol):
 current: contextvars.ContextVar[Circumstances | None] = contextvars.ContextVar(
     "bali_current_call", default=None
 )
+
+
+def new_request_id() -> str:
+    """Return a fresh identifier of a call: 32 hexadecimal digits."""
+    return f"{_random.getrandbits(128):032x}"
 
 
 def new_traceparent(received: str | bytes | None) -> str:

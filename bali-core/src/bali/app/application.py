@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 from fastapi import FastAPI
 from pydantic import BaseModel
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bali.app.contract import contract_name
@@ -21,6 +20,7 @@ from bali.app.longrunning import AppOperations, has_models, is_long_running
 from bali.app.open_operations import refuse_open_operations, warn_of_open_operations
 from bali.app.program import run_program
 from bali.app.services import AddToServer, Services, adder_of, service_names
+from bali.app.stack import Tracing, build_stack
 from bali.clients import close_async_channels
 from bali.database import Database
 from bali.database import db as default_database
@@ -43,7 +43,6 @@ from bali.resources import (
 from bali.resources.naming import camel, snake
 from bali.rest import (
     BEARER_SCHEMES,
-    RequestPropagation,
     build_openapi,
     install_docs,
     install_errors,
@@ -52,22 +51,11 @@ from bali.rest import (
     routed_actions,
 )
 from bali.rpc import shape_of
-from bali.server import BodyLimit, DisconnectWatcher, PeerRegistry, Readiness, Server, ServerOptions
+from bali.server import PeerRegistry, Readiness, Server, ServerOptions
 from bali.settings import Settings, current_settings
 
 __all__ = ["Bali"]
 
-#: Response headers that pages of other origins may read, their Connect and gRPC-Web clients first.
-_EXPOSED_HEADERS = (
-    "grpc-status",
-    "grpc-message",
-    "grpc-status-details-bin",
-    "x-request-id",
-    "etag",
-    "location",
-    "retry-after",
-    "www-authenticate",
-)
 _PACKAGE = re.compile(r"[a-z]\w*(\.[a-z]\w*)*", re.ASCII)
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
 
@@ -133,6 +121,7 @@ class Bali(FastAPI):
         self._operations: AppOperations | None = None
         self._desk: OperationDesk | None = None
         self._pipeline: Pipeline | None = None
+        self._tracing: Tracing | None = None
         self._services: Services | None = None
         install_errors(self)
         install_probes(self, lambda: self.readiness.is_ready)
@@ -341,24 +330,24 @@ class Bali(FastAPI):
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Return the ASGI application with the limits outermost.
-
-        Only what lets pages of other origins read answers is around them: refusals are answers too.
-        """
-        stack: ASGIApp = BodyLimit(
-            RequestPropagation(super().build_middleware_stack()),
+        """Return the ASGI application: limits, FastAPI's own part, the app's middleware, routes."""
+        self._tracing = Tracing(self)
+        return build_stack(
+            self,
+            super().build_middleware_stack,
             max_body_bytes=self.configuration.max_body_bytes,
+            cors_origins=self._cors_origins,
         )
-        if self._cors_origins:
-            stack = CORSMiddleware(
-                stack,
-                allow_origins=list(self._cors_origins),
-                allow_credentials="*" not in self._cors_origins,
-                allow_methods=["*"],
-                allow_headers=["*"],
-                expose_headers=_EXPOSED_HEADERS,
-            )
-        return DisconnectWatcher(stack)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request: as FastAPI does, or past its telemetry when that is off."""
+        stack, tracing = self.middleware_stack, self._tracing
+        is_plain = scope["type"] == "http" and not self.root_path
+        if is_plain and stack is not None and tracing is not None and tracing.is_off():
+            scope["app"] = self
+            await stack(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
 
     # -- in process ----------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 """REST: resources over HTTP and JSON, as routes of a FastAPI application."""
 
+from bali.rest.direct import DirectRoutes
 from bali.rest.docs import install_docs
+from bali.rest.index import RouteIndex
 from bali.rest.openapi import build_openapi
 from bali.rest.operations import BEARER_SCHEMES
 from bali.rest.own_router import own_router
@@ -14,7 +16,9 @@ __all__ = [
     "BEARER_SCHEMES",
     "ActionRoute",
     "BytesDecoder",
+    "DirectRoutes",
     "RequestPropagation",
+    "RouteIndex",
     "build_openapi",
     "encoder_for",
     "install_docs",

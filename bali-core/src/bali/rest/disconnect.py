@@ -9,16 +9,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
 from starlette.types import Receive
 
-__all__ = ["DisconnectGuard"]
+__all__ = ["DISCONNECT", "DisconnectGuard", "SignalGuard", "disconnect_guard"]
 
 #: The extension by which bali's server tells that it cancels the calls of clients that have gone.
-_EXTENSION = "bali.disconnect"
+DISCONNECT = "bali.disconnect"
 _PATIENCE_SECONDS = 0.02
+_NOTHING = nullcontext()
+
+
+def disconnect_guard(
+    scope: Mapping[str, Any], receive: Receive
+) -> AbstractContextManager[Any, bool | None]:
+    """Return a guard of one call; of one that bali's server ends itself, a guard that does nothing.
+
+    Whoever puts the signal into the scope has asked for it already.
+    """
+    extensions = scope.get("extensions")
+    return _NOTHING if extensions and DISCONNECT in extensions else DisconnectGuard(scope, receive)
 
 
 class DisconnectGuard:
@@ -34,7 +47,7 @@ class DisconnectGuard:
         self.is_gone = False
         self._done = False
         self._receive: Receive | None = receive
-        if _EXTENSION in (scope.get("extensions") or {}):
+        if DISCONNECT in (scope.get("extensions") or {}):
             self._receive = None
         self._task: asyncio.Task[Any] | None = None
         self._base = 0
@@ -76,3 +89,41 @@ class DisconnectGuard:
         if task is not None and not self._done and task.cancelling() == self._base:
             self.is_gone = True
             task.cancel("the client disconnected")
+
+
+class SignalGuard:
+    """Cancels the task that entered it when the server's signal says that the client has gone.
+
+    As with `DisconnectGuard`, the cancellation ends here, and `is_gone` is true.
+    """
+
+    __slots__ = ("_base", "_signal", "_task", "is_gone")
+
+    def __init__(self, signal: Any) -> None:
+        self.is_gone = False
+        self._signal = signal
+        self._task: asyncio.Task[Any] | None = None
+        self._base = 0
+
+    def __enter__(self) -> Self:
+        task = self._task = asyncio.current_task()
+        self._base = task.cancelling() if task else 0
+        self._signal.subscribe(self._cancel)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._signal.unsubscribe(self._cancel)
+        if not self.is_gone or self._task is None:
+            return False
+        is_ours = self._task.uncancel() <= self._base
+        return is_ours and isinstance(error, asyncio.CancelledError)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self.is_gone = True
+            self._task.cancel("the client disconnected")

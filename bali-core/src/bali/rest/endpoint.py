@@ -15,7 +15,7 @@ from bali.errors import BaliError, Cancelled, Internal, problem_members
 from bali.resources import ActionSpec, Call, Context, HttpBinding, Kind, Operation, Pipeline, Wrap
 from bali.rest.answers import JSON_TYPE, WireResponse
 from bali.rest.arguments import ArgumentReader
-from bali.rest.disconnect import DisconnectGuard
+from bali.rest.disconnect import disconnect_guard
 from bali.rest.headers import PeerOf, RawHeaders, new_context, request_id_of, response_headers
 from bali.rest.preconditions import add_preconditions, is_known
 from bali.rest.problems import dumps, is_left_to_user, log_unexpected, problem
@@ -23,7 +23,10 @@ from bali.rest.streams import StreamResponse, format_of
 from bali.schemas.payload import Encoder, encoder_for
 from bali.schemas.rows import page_encoder
 
-__all__ = ["ActionEndpoint", "PipelineOf", "ReadBody", "read_body"]
+__all__ = ["RAISED", "ActionEndpoint", "PipelineOf", "ReadBody", "read_body"]
+
+#: The key of a scope under which an error waits for the app's own handlers.
+RAISED = "bali.raised"
 
 ReadBody = Callable[[], Awaitable[bytes]]
 #: Finds the pipeline for a request, given its ASGI scope.
@@ -55,24 +58,25 @@ class ActionEndpoint:
         self,
         scope: Scope,
         receive: Receive,
-        read: ReadBody,
+        read: ReadBody | None = None,
         *,
         ignored_query: frozenset[str] = frozenset(),
     ) -> Response:
-        """Return the response to a request whose body `read` returns.
+        """Return the response to a request; `read` returns its body, if others may have read it.
 
         Raises `BaliError` only when the app has a handler of its own for it. `ignored_query` are
         query keys that belong to dependencies of the route.
         """
-        request_id = request_id_of(scope)
         context: Context | None = None
         try:
             context = new_context(scope, self._peer)
-            body = await read() if self.binding.body is not None else b""
+            body = b""
+            if self.binding.body is not None:
+                body = await (read_body(receive) if read is None else read())
             arguments = self._arguments.read(
                 scope["path_params"],
                 scope["query_string"],
-                _text(context.metadata.get("content-type")),
+                _text(context.metadata.get("content-type")) if body else None,
                 body,
                 ignored=ignored_query,
             )
@@ -81,17 +85,15 @@ class ActionEndpoint:
             call = Call(spec=self.spec, arguments=arguments, context=context)
             if self.spec.is_streaming:
                 return self._stream(scope, call)
-            return await self._unary(scope, receive, call)
+            with disconnect_guard(scope, receive):
+                result = await self._pipeline(scope).run(call)
+                return self._response(scope, result, context)
+            # The guard has ended the call of a client that has gone.
+            raise Cancelled  # noqa: TRY301 - it is answered like any error
         except Exception as error:  # noqa: BLE001 - everything becomes a problem or is raised
+            request_id = request_id_of(scope)
             outward = self._outward(scope, error, request_id)
             return problem(outward, request_id, headers=_metadata_headers(context))
-
-    async def _unary(self, scope: Scope, receive: Receive, call: Call) -> Response:
-        with DisconnectGuard(scope, receive):
-            result = await self._pipeline(scope).run(call)
-            return self._response(scope, result, call.context)
-        # The guard has ended the call of a client that has gone.
-        raise Cancelled
 
     def _outward(self, scope: Scope, error: Exception, request_id: str) -> BaliError:
         if not isinstance(error, BaliError):
@@ -116,7 +118,8 @@ class ActionEndpoint:
         elif isinstance(result, Operation) and self.spec.work is not None:
             place = f"{scope.get('root_path', '')}/{result.name}"
             headers.append((b"location", quote(place).encode("ascii")))
-        headers += _metadata_headers(context)
+        if context.response_metadata:
+            headers += response_headers(context.response_metadata)
         if context.etag:
             headers.append((b"etag", context.etag.encode("latin-1", "replace")))
             if self.spec.kind is Kind.GET and is_known(context):

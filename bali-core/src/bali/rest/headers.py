@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 from bali.errors import InvalidArgument
-from bali.resources import Context, PeerCertificate, new_request_id
+from bali.propagation import new_request_id
+from bali.resources import Context, PeerCertificate
 
 __all__ = [
     "REQUEST_ID_HEADER",
     "TIMEOUT_HEADER",
+    "HeaderMetadata",
     "PeerOf",
     "RawHeaders",
     "certificate_of",
@@ -55,6 +58,48 @@ _RESERVED = frozenset(
 )
 
 
+class HeaderMetadata(Mapping[str, str | bytes]):
+    """Headers by lower-case name, as `metadata_of` returns them; read when somebody asks for them.
+
+    Most calls ask for one or two, many for none.
+    """
+
+    __slots__ = ("_headers", "_values", "raw")
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self._headers = headers
+        self._values: dict[str, str | bytes] | None = None
+        #: The values as they came; of a header that was repeated, the last one.
+        self.raw: dict[bytes, bytes] = dict(headers)
+
+    def __getitem__(self, name: str) -> str | bytes:
+        """Return a header's value."""
+        return self._all[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a header's value, `default` without one."""
+        if name.encode("latin-1", "replace") not in self.raw and self._values is None:
+            return default
+        return self._all.get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._all)
+
+    def __repr__(self) -> str:
+        return repr(self._all)
+
+    @property
+    def _all(self) -> dict[str, str | bytes]:
+        if self._values is None:
+            self._values = metadata_of(self._headers)
+        return self._values
+
+
 def request_id_of(scope: Scope) -> str:
     """Return the id of a request: the caller's own if it is a sane one, else a new one.
 
@@ -63,15 +108,15 @@ def request_id_of(scope: Scope) -> str:
     known = scope.get(_SCOPE_KEY)
     if isinstance(known, str):
         return known
+    found = ""
     for name, value in scope.get("headers", ()):
         if name == b"x-request-id":
             given = value.decode("latin-1")
             if _REQUEST_ID.fullmatch(given):
-                scope[_SCOPE_KEY] = given
-                return str(given)
-    created = new_request_id()
-    scope[_SCOPE_KEY] = created
-    return created
+                found = given
+                break
+    scope[_SCOPE_KEY] = found = found or new_request_id()
+    return found
 
 
 def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str | bytes]:
@@ -89,9 +134,13 @@ def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str | bytes
 def peer_of(scope: Scope) -> str:
     """Return the client's address as `host:port`, `[host]:port` for IPv6, "" when unknown."""
     client = scope.get("client")
-    if not client:
-        return ""
-    host, port = str(client[0]).removeprefix("::ffff:"), client[1]
+    return _address(client[0], client[1]) if client else ""
+
+
+@functools.lru_cache(maxsize=1024)
+def _address(host: Any, port: Any) -> str:
+    """Write an address; the calls of one connection have the same."""
+    host = str(host).removeprefix("::ffff:")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -106,7 +155,7 @@ def new_context(scope: Scope, peer: PeerOf = peer_of) -> Context:
 
     Raises `InvalidArgument` for a timeout that is not a decimal number of seconds.
     """
-    metadata = metadata_of(scope["headers"])
+    metadata = HeaderMetadata(scope["headers"])
     timeout = metadata.get("x-request-timeout")
     return Context(
         protocol="rest",

@@ -10,7 +10,7 @@ from bali.propagation import current
 from bali.resources import Context
 from bali.rest.headers import certificate_of, metadata_of, new_context, request_id_of
 
-__all__ = ["RequestPropagation"]
+__all__ = ["RequestCircumstances", "RequestPropagation"]
 
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -30,14 +30,14 @@ class RequestPropagation:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        token = current.set(_Request(scope))
+        token = current.set(RequestCircumstances(scope))
         try:
             await self.app(scope, receive, send)
         finally:
             current.reset(token)
 
 
-class _Request:
+class RequestCircumstances:
     """What is known about a request; read when it is first asked for."""
 
     __slots__ = ("_context", "_scope")
@@ -48,6 +48,7 @@ class _Request:
 
     @property
     def context(self) -> Context:
+        """All of it, as the context of a call."""
         if self._context is None:
             try:
                 self._context = new_context(self._scope)
@@ -63,16 +64,20 @@ class _Request:
 
     @property
     def metadata(self) -> Mapping[str, str | bytes]:
+        """Its headers."""
         return self.context.metadata
 
     @property
     def request_id(self) -> str:
+        """Its identifier."""
         return self.context.request_id
 
     @property
     def traceparent(self) -> str:
+        """Its place in a trace."""
         return self.context.traceparent
 
     @property
     def time_remaining_seconds(self) -> float | None:
+        """How long its caller still waits; None without a deadline."""
         return self.context.time_remaining_seconds

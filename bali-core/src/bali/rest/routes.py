@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Container, Coroutine, Iterable, Sequence
 from typing import Any
 
@@ -17,13 +18,16 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from bali.resources import ActionSpec, HttpBinding, Pipeline, ResourceSpec
-from bali.rest.endpoint import ActionEndpoint, PipelineOf, left_early, read_body
+from bali.rest.endpoint import RAISED, ActionEndpoint, PipelineOf, left_early
 from bali.rest.headers import PeerOf, peer_of
 from bali.rest.matching import RouteFinder, with_slashes
 from bali.schemas import Scalar, ScalarKind
 from bali.schemas.decoding import DEFAULT_MAX_DEPTH
 
-__all__ = ["ActionRoute", "ResourceRouter", "action_routes", "resource_router", "routed_actions"]
+__all__ = [
+    "ActionRoute", "ResourceRouter", "action_routes", "resource_router", "route_changes",
+    "routed_actions",
+]  # fmt: skip
 
 PipelineSource = Pipeline | Callable[[], Pipeline]
 
@@ -32,6 +36,7 @@ PipelineSource = Pipeline | Callable[[], Pipeline]
 _included = getattr(fastapi_routing, "_get_scope_effective_route_context", lambda _: None)
 _including = getattr(fastapi_routing, "_get_scope_included_router", lambda _: None)
 _being_included = getattr(fastapi_routing, "_effective_route_context_var", None)
+_changes = itertools.count(1)
 
 
 class ActionRoute(APIRoute):
@@ -81,6 +86,8 @@ class ActionRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that matched."""
+        if (raised := scope.pop(RAISED, None)) is not None:
+            raise raised
         context = _included(scope)
         route: Any = context if context is not None and context.original_route is self else self
         if scope["method"] not in route.methods:
@@ -88,16 +95,19 @@ class ActionRoute(APIRoute):
         if route.dependant.dependencies or route.max_body_size is not None:
             await super().handle(scope, receive, send)
             return
-
-        async def read() -> bytes:
-            return await read_body(receive)
-
-        response = await self.action.answer(scope, receive, read)
+        response = await self.action.answer(scope, receive)
         await response(scope, receive, send)
 
 
 class ResourceRouter(APIRouter):
     """The router of one resource."""
+
+    #: How often the routes of any of them have changed: one number to look at instead of all.
+    changes = 0
+
+    def _mark_routes_changed(self) -> None:
+        ResourceRouter.changes = next(_changes)
+        super()._mark_routes_changed()
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match a request, as a part of the router that includes this one."""
@@ -105,6 +115,11 @@ class ResourceRouter(APIRouter):
         if included is not None and included.original_router is self:
             RouteFinder.install(included, _is_action_route)
         return super().matches(scope)
+
+
+def route_changes() -> int:
+    """Return a number that is another one when the routes of any resource's router have changed."""
+    return ResourceRouter.changes
 
 
 def _is_action_route(route: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -54,19 +55,33 @@ async def _serve(
     if channel is None:
         server = server_factory()
         announcing = asyncio.create_task(_announce_start(server, options))
+        settling = asyncio.create_task(_settle(server))
         try:
             return await server.serve()
         finally:
             announcing.cancel()
+            settling.cancel()
     # Ctrl-C in a terminal reaches every process; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = server_factory()
     attaching = asyncio.create_task(channel.attach(server))
+    settling = asyncio.create_task(_settle(server))
     try:
         return await server.serve(channel.sockets, signals=(signal.SIGTERM,))
     finally:
         attaching.cancel()
+        settling.cancel()
         channel.close()
+
+
+async def _settle(server: Server) -> None:
+    """Have the garbage collector leave alone what is there for as long as the process.
+
+    Each of its full rounds would else look at every module and route once more, which costs calls
+    of a quick action a sixth of their rate.
+    """
+    await server.started.wait()
+    gc.freeze()
 
 
 async def _announce_start(server: Server, options: ServerOptions) -> None:
