@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -718,3 +720,16 @@ def test_a_script_works_without_a_loop(url: str) -> None:
             Author.create(name=None)
     finally:
         db.drop_all()
+
+
+async def test_a_unit_that_nobody_used_leaves_nothing_for_the_collector() -> None:
+    database = Database("sqlite://")
+    gc.collect()
+    gc.disable()
+    try:
+        async with database.unit() as unit:
+            seen = weakref.ref(unit)
+        del unit
+        assert seen() is None
+    finally:
+        gc.enable()

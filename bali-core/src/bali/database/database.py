@@ -285,7 +285,7 @@ class Database:
         if scope is not None:
             return await scope.run(work, writes=writes)
         async with Unit(self) as own:
-            return await own.scope.run(work, writes=writes)
+            return await own.run(work, writes=writes)
 
     async def run_sync(self, function: Callable[[Session], T]) -> T:
         """Call a function with the synchronous session of the current unit, or of one for it.

@@ -48,10 +48,12 @@ class Scope:
             return await self.unit.perform(work, writes=writes)
 
 
-class Unit:
+class Unit(Scope):
     """Commits when its block succeeds; rolls back when it fails or is cancelled.
 
-    Inside another unit of the same database it is that one, unless `joins` is False.
+    It is the scope of the whole transaction itself: a call that opens one and has no use for it
+    leaves nothing for the garbage collector to find. Inside another unit of the same database it is
+    that one, unless `joins` is False.
     """
 
     def __init__(self, database: Database, *, joins: bool = True) -> None:
@@ -61,7 +63,9 @@ class Unit:
         self._outer: Scope | None = None
         self._former: Scope | None = None
         self._is_over = False
-        self._scopes: list[Scope] = [Scope(self)]
+        #: The savepoints within, outermost first.
+        self._savepoints: list[Scope] = []
+        self.gate = asyncio.Lock()
         #: Held by whoever uses the connection.
         self.lock = asyncio.Lock()
 
@@ -71,7 +75,7 @@ class Unit:
             self._outer = outer
             return outer.unit
         self._former = outer
-        self._database.enter(self.scope)
+        self._database.enter(self)
         return self
 
     async def __aexit__(
@@ -86,9 +90,9 @@ class Unit:
         await self.close(error)
 
     @property
-    def scope(self) -> Scope:
-        """The transaction of the whole unit."""
-        return self._scopes[0]
+    def unit(self) -> Unit:  # type: ignore[override]  # it needs no place to remember itself
+        """Itself."""
+        return self
 
     @property
     def metadata(self) -> MetaData:
@@ -127,11 +131,11 @@ class Unit:
 
     async def commit(self) -> None:
         """Make what was done so far permanent and give the connection back."""
-        if self._database.scope in self._scopes[1:]:
+        if self._database.scope in self._savepoints:
             raise RuntimeError("db.commit() inside db.transaction(): leave the transaction first")
         if self._session is None:
             return
-        async with self.scope.gate, self.lock:
+        async with self.gate, self.lock:
             session = self.session
             with mapped_errors(self.metadata):
                 await _finish(session.commit())
@@ -147,7 +151,10 @@ class Unit:
             try:
                 await _finish(self._end(self._session, is_failed=error is not None))
             finally:
-                for scope in self._scopes:  # whoever waits learns that the unit is over
+                for scope in (
+                    self,
+                    *self._savepoints,
+                ):  # whoever waits learns that the unit is over
                     _release(scope.gate)
         found = None if error is None else meaning_of(error, self.metadata)
         if found is not None:
@@ -156,7 +163,7 @@ class Unit:
     async def guarded(self, work: Coroutine[Any, Any, T]) -> T:
         """Await work on the session when it is the caller's turn."""
         current = self._database.scope
-        scope = current if current is not None and current.unit is self else self.scope
+        scope = current if current is not None and current.unit is self else self
         try:
             async with scope.gate, self.lock:
                 _ = self.session
@@ -195,7 +202,7 @@ class Unit:
             _release(parent.gate)
             raise
         scope = Scope(self)
-        self._scopes.append(scope)
+        self._savepoints.append(scope)
         return scope, nested
 
     async def leave(
@@ -205,7 +212,7 @@ class Unit:
         try:
             await _finish(self._leave(nested, error))
         finally:
-            self._scopes.pop()
+            self._savepoints.pop()
             _release(parent.gate)
 
     async def _leave(self, nested: AsyncSessionTransaction, error: BaseException | None) -> None:
@@ -285,7 +292,7 @@ class Unit:
 
     async def _commit(self, session: AsyncSession) -> None:
         try:
-            if len(self._scopes) > 1:
+            if self._savepoints:
                 raise RuntimeError(
                     "a call ended while a task or thread that it started was still inside "
                     "db.transaction(); its work is not stored"
@@ -347,7 +354,7 @@ class Transaction:
 
     def _enter_own(self) -> Unit:
         self._own = Unit(self._database)
-        self._database.enter(self._own.scope)
+        self._database.enter(self._own)
         return self._own
 
     async def _leave(self, error: BaseException | None) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import datetime
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from bali.propagation import Circumstances, current, new_traceparent, trace_id_of
+from bali.propagation import Circumstances, current, new_request_id, new_traceparent, trace_id_of
 from bali.resources.spec import ActionSpec
 
 __all__ = [
@@ -213,8 +212,3 @@ def enter_context(context: Context | None) -> Token:
 def leave_context(token: Token) -> None:
     """Make current again what was so before `enter_context`."""
     current.reset(token)
-
-
-def new_request_id() -> str:
-    """Return a fresh identifier of a call: 32 hexadecimal digits."""
-    return os.urandom(16).hex()
