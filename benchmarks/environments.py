@@ -26,6 +26,7 @@ class Peer:
     cases: Sequence[str]
     #: Its own paths of calls, where it has other arguments.
     paths: Mapping[str, str] = field(default_factory=dict)
+    has_rpc_port: bool = False
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -34,15 +35,19 @@ class Peer:
         return tuple(line for line in lines if line and not line.startswith("#"))
 
 
-_REST = ("REST get", "REST list(20)", "REST list(100)", "REST create", "REST update")
+_CALLS = ("get", "list(20)", "list(100)", "create", "update")
+_REST = tuple(f"REST {call}" for call in _CALLS)
+_RPC = tuple(f"gRPC {call}" for call in _CALLS)
 
 PEERS = {
     "FastAPI + SQLModel": Peer(script="fastapi_sqlmodel", cases=_REST),
     "Litestar + advanced-alchemy": Peer(script="litestar_alchemy", cases=_REST),
     "connectrpc": Peer(script="connect_rpc", cases=("Connect get", "Connect list(20)")),
+    "django-socio-grpc": Peer(script="django_socio", cases=_RPC),
     "the first bali": Peer(
         script="first_bali",
-        cases=_REST[:3],
+        cases=(*_REST[:3], *_RPC),
+        has_rpc_port=True,
         paths={f"list({size})": f"/users?limit={size}" for size in (20, 100)},
     ),
 }
@@ -65,6 +70,7 @@ def installed(peer: Peer, folder: Path) -> tuple[Program, str]:
     program = Program(
         command=(str(script),),
         python=str(python),
+        has_rpc_port=peer.has_rpc_port,
         variables={"PYTHONPATH": str(folder)},
         paths=peer.paths,
     )

@@ -123,6 +123,9 @@ def stage() -> Iterator[dict[str, str]]:
             "DATABASE_URL": url,
             "BENCH_STUBS": str(folder),
             "PYTHONPATH": str(ROOT),
+            # As with installed packages, whatever the shell says: nobody compiles at each start.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
             "BALI_DRAIN_DELAY_SECONDS": "0",
             "STAGE": "prod",
         }

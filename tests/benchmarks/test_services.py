@@ -100,6 +100,15 @@ def test_peers_pin_every_package() -> None:
         assert all("==" in line for line in peer.requirements)
 
 
+def test_peers_take_part_in_cases_that_there_are() -> None:
+    names = {case.name for case in CASES}
+    for peer in PEERS.values():
+        assert peer.cases
+        assert set(peer.cases) <= names
+        protocols = {case.partition(" ")[0] for case in peer.cases}
+        assert peer.has_rpc_port == ({"REST", "gRPC"} <= protocols)
+
+
 @pytest.fixture
 def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Peer:
     """A peer that cannot be installed."""

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import grpc
 import pytest
 
-from bali.errors import Code, Internal, NotFound, error_class
+from bali.errors import Internal
 from bali.proto import EncodeError
 from bali.resources import Context
-from bali.rpc.calls import (
-    ending_of,
-    host_and_port,
-    message_of,
-    request_id_of,
-    response_headers,
-    status_code,
-)
+from bali.rpc.calls import host_and_port, message_of, request_id_of, response_headers
 
 
 @pytest.mark.parametrize(
@@ -42,11 +34,6 @@ def test_any_other_request_id_is_replaced(given: str | bytes) -> None:
     assert len(made) == 32
 
 
-@pytest.mark.parametrize("code", [code for code in Code if code is not Code.OK])
-def test_every_code_has_grpcios_name(code: Code) -> None:
-    assert status_code(error_class(code)()) is grpc.StatusCode[code.name]
-
-
 def test_response_metadata_is_what_grpc_allows() -> None:
     given = {
         "X-Plain": "value",
@@ -67,12 +54,6 @@ def test_response_metadata_is_what_grpc_allows() -> None:
         "x-foreign": "?",
         "x-number": "5",
     }
-
-
-def test_an_ending_is_what_abort_takes() -> None:
-    code, text, trailers = ending_of(NotFound("gone"), "id-1", "notes.NoteService")
-    assert (code, text) == (grpc.StatusCode.NOT_FOUND, "gone")
-    assert [key for key, _ in trailers] == ["x-request-id", "grpc-status-details-bin"]
 
 
 def test_a_result_that_fits_no_message_is_internal_and_logged(

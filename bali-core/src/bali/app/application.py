@@ -6,9 +6,8 @@ import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import grpc
 from fastapi import FastAPI
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,16 +15,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bali.app.contract import contract_name
 from bali.app.databases import prepare_databases
 from bali.app.housekeeping import housekeeping
-from bali.app.longrunning import AppOperations, has_models, is_long_running
 from bali.app.open_operations import refuse_open_operations, warn_of_open_operations
 from bali.app.program import run_program
 from bali.app.services import AddToServer, Services, adder_of, service_names
 from bali.app.stack import Tracing, build_stack
-from bali.clients import close_async_channels
+from bali.concurrency import run_in_thread
 from bali.database import Database
 from bali.database import db as default_database
 from bali.errors import ConfigurationError, UnknownRoute
-from bali.operations import SERVICE, OperationDesk, served_operations
 from bali.proto import ServiceShape
 from bali.resources import (
     API,
@@ -53,6 +50,12 @@ from bali.rest import (
 from bali.rpc import shape_of
 from bali.server import PeerRegistry, Readiness, Server, ServerOptions
 from bali.settings import Settings, current_settings
+
+if TYPE_CHECKING:
+    import grpc
+
+    from bali.app.longrunning import AppOperations
+    from bali.operations import OperationDesk
 
 __all__ = ["Bali"]
 
@@ -159,12 +162,15 @@ class Bali(FastAPI):
         spec = self._collector.collect(resource, with_http=with_http, with_rpc=with_rpc)
         if with_http:
             self._route(spec)
-        found = is_long_running(spec.actions)
+        found = _first_long_running(spec.actions)
         if found is not None and self._operations is None:
             self._register_operations(found)
 
     def _register_operations(self, first: ActionSpec) -> None:
         """Offer the operations of long-running actions to those who start them."""
+        from bali.app.longrunning import AppOperations  # noqa: PLC0415 - few apps have such actions
+        from bali.operations import SERVICE, served_operations  # noqa: PLC0415 - the same
+
         self._operations = AppOperations(first)
         self._route(self._collector.collect(self._operations.resource, adapt=served_operations))
         self.mount(f"/{SERVICE}", _Connect(self, SERVICE), name="connect")
@@ -257,7 +263,7 @@ class Bali(FastAPI):
         return self._pipeline
 
     def _open_desk(self) -> None:
-        first = is_long_running(self._actions())
+        first = _first_long_running(self._actions())
         if first is None:
             return
         if self._operations is None:
@@ -265,6 +271,8 @@ class Bali(FastAPI):
                 f"{first.place}: lro=True needs its resource to be registered, since the app then "
                 "offers the operations too; write app.register(...) besides as_router()"
             )
+        from bali.app.longrunning import has_models  # noqa: PLC0415 - few apps have such actions
+
         databases = self.databases
         self._desk = self._operations.open_desk(
             databases,
@@ -456,9 +464,20 @@ class Bali(FastAPI):
                     await stack.enter_async_context(self._operations.performing(self))
                 yield state
         finally:
-            await close_async_channels()
+            await _close_channels()
             for database in databases:
                 await database.close()
+
+
+def _first_long_running(actions: Iterable[ActionSpec]) -> ActionSpec | None:
+    return next((action for action in actions if action.work is not None), None)
+
+
+async def _close_channels() -> None:
+    """Close the channels of the app's clients; none is open unless their module is loaded."""
+    channels = sys.modules.get("bali.clients.channels")
+    if channels is not None:
+        await channels.close_async_channels()
 
 
 def _check_arguments(title: Any, resources: Any, authenticator: Any) -> None:
@@ -492,7 +511,10 @@ class _Connect:
         if self._connect is None:
             limit = self._app.configuration.max_body_bytes
             services = self._app.services
-            self._connect = services.connect_app(self._service, max_bytes=limit)
+            # The thread also loads the library, which takes longer than others should wait.
+            self._connect = await run_in_thread(
+                services.connect_app, self._service, max_bytes=limit
+            )
         if self._connect is None:
             raise UnknownRoute
         await self._connect(scope, receive, send)

@@ -16,7 +16,7 @@ from bali.settings import Settings
 if TYPE_CHECKING:
     from bali.app.application import Bali
 
-__all__ = ["AppOperations", "has_models", "is_long_running"]
+__all__ = ["AppOperations", "has_models"]
 
 
 class AppOperations:
@@ -79,8 +79,3 @@ class AppOperations:
 def has_models(database: Database) -> bool:
     """Tell whether a database has tables besides that of operations."""
     return bool(database.metadata.tables.keys() - {TABLE_NAME})
-
-
-def is_long_running(actions: Iterable[ActionSpec]) -> ActionSpec | None:
-    """Return the first action that is long-running, None when none is."""
-    return next((action for action in actions if action.work is not None), None)

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bali.app.commands import parse_options
-from bali.app.own_server import run_own_server
-from bali.app.shell import run_shell
 from bali.errors import ConfigurationError
 from bali.server import ServerOptions, run
 
@@ -45,6 +43,8 @@ def run_program(app: Bali, argv: Sequence[str]) -> int:
         # `run` is what the last versions of the first bali wanted before the options.
         arguments = argv[1:] if argv[:1] == ["run"] else argv
         if list(arguments) == ["--shell"]:
+            from bali.app.shell import run_shell  # noqa: PLC0415 - a service serves, as a rule
+
             return run_shell(app)
         program = f"python {Path(sys.argv[0]).name}"
         options = parse_options(arguments, app.configuration, program=program)
@@ -66,6 +66,8 @@ def _serve_own(app: Bali, options: ServerOptions, arguments: Sequence[str]) -> i
             "the option out, or leave rpc_service out and mount the servicer with "
             "app.add_servicer(...)"
         )
+    from bali.app.own_server import run_own_server  # noqa: PLC0415 - the same
+
     return run_own_server(
         app.rpc_service.serve,
         pipeline=app.pipeline,

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import grpc
-from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import ServiceDescriptor
 from starlette.types import ASGIApp
 
 from bali.app.contract import build_locked
-from bali.concurrency import MAX_THREADS
 from bali.errors import ConfigurationError
-from bali.operations import SERVICE, OperationDesk, OperationResource, bind_operations
-from bali.proto import BoundOperation, BoundService, ServiceShape, bind_operation, bind_service
-from bali.resources import ActionSpec, Pipeline, ResourceSpec
-from bali.rpc import (
-    Boundary,
-    HealthService,
-    RpcService,
-    add_reflection,
-    metadata_of,
-    mount_servicer,
-)
+from bali.proto import BoundService, ServiceShape, bind_service
+from bali.resources import Pipeline, ResourceSpec
+from bali.rpc import RpcService
 from bali.server import PeerRegistry, Readiness
 from bali.settings import Stage
+
+if TYPE_CHECKING:
+    import grpc
+
+    from bali.operations import OperationDesk
+    from bali.rpc import HealthService
 
 __all__ = ["AddToServer", "Services", "adder_of", "find_service", "service_names"]
 
@@ -57,15 +51,15 @@ class Services:
     ) -> None:
         self.pipeline = pipeline
         self.peers = peers
+        self.full_name = f"{shape.package}.{shape.name}"
         self.servicers = tuple(servicers)
         self.bound: BoundService | None = None
         self.rpc: RpcService | None = None
         self.mounted = tuple(service_names(servicer) for _, servicer in self.servicers)
         mounted_names = {name for names in self.mounted for name in names}
         if shape.methods:
-            full_name = f"{shape.package}.{shape.name}"
-            if full_name in mounted_names:
-                _log.info("%s is served by the servicer that was mounted for it", full_name)
+            if self.full_name in mounted_names:
+                _log.info("%s is served by the servicer that was mounted for it", self.full_name)
             else:
                 descriptor = find_service(proto, shape.name) if proto is not None else None
                 is_deployed = stage in (Stage.STAGING, Stage.PROD)
@@ -77,61 +71,30 @@ class Services:
                 self.rpc = RpcService(self.bound, specs, pipeline, resolve_peer=peers.peer)
         self.operations: RpcService | None = None
         if desk is not None and (self.rpc is not None or self.servicers):
-            desk.bind(_operations_of(specs, self.rpc, mounted_names))
-            pool = self.rpc.bound.pool if self.rpc is not None else descriptor_pool.Default()
-            operations = [spec for spec in specs if issubclass(spec.resource, OperationResource)]
-            self.operations = RpcService(
-                bind_operations(desk.actions, pool),
-                operations,
-                pipeline,
-                resolve_peer=peers.peer,
+            from bali.app.operations_service import operations_service  # noqa: PLC0415 - few have it
+
+            self.operations = operations_service(
+                desk, specs, pipeline, rpc=self.rpc, mounted=mounted_names, resolve_peer=peers.peer
             )
         #: What answers for resources: the app's own service, and that of operations.
         self.served = tuple(rpc for rpc in (self.rpc, self.operations) if rpc is not None)
         self.methods = {action: method for rpc in self.served for method, action in rpc.methods}
         names = sorted(mounted_names | {rpc.bound.full_name for rpc in self.served})
-        self.health = HealthService(readiness, services=names)
         self.names = tuple(names)
+        self.readiness = readiness
+        #: Made with the first server.
+        self.health: HealthService | None = None
 
     def connect_app(self, service: str, *, max_bytes: int) -> ASGIApp | None:
         """Return what answers Connect and gRPC-Web for a service, None when it has no methods."""
-        rpc = self.operations if service == SERVICE else self.rpc
+        rpc = self.rpc if service == self.full_name else self.operations
         return rpc.connect_app(max_bytes=max_bytes) if rpc is not None else None
 
     def server(self, options: Sequence[tuple[str, Any]]) -> grpc.aio.Server:
         """Make the gRPC server; call it in the event loop that will run it."""
-        server = grpc.aio.server(
-            options=list(options),
-            migration_thread_pool=ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="bali-rpc"),
-        )
-        for rpc in self.served:
-            server.add_generic_rpc_handlers((rpc.generic_handler(),))
-        inside = Boundary(self.pipeline, resolve_peer=self.peers.peer).inside(server)
-        for add_to_server, servicer in self.servicers:
-            mount_servicer(inside, add_to_server, servicer)
-        self.health.add_to(inside)
-        bound = [rpc.bound for rpc in self.served]
-        mounted = [name for names in self.mounted for name in names]
-        add_reflection(inside, bound, extra_service_names=mounted)
-        return server
+        from bali.app.grpc_server import make_server  # noqa: PLC0415 - HTTP alone needs no grpcio
 
-
-def _operations_of(
-    specs: Sequence[ResourceSpec], rpc: RpcService | None, mounted: Iterable[str]
-) -> dict[ActionSpec, BoundOperation]:
-    """Return the messages of the long-running actions: of our methods, and of servicers' ones."""
-    bound = rpc.methods if rpc is not None else ()
-    found = {action: method.operation for method, action in bound if method.operation is not None}
-    for name in mounted:
-        try:
-            methods = descriptor_pool.Default().FindServiceByName(name).methods_by_name
-        except KeyError:
-            continue
-        for action in (action for spec in specs for action in spec.actions):
-            method = methods.get(action.rpc_name or "")
-            if action.work is not None and method is not None and action not in found:
-                found[action] = bind_operation(action.work.response, metadata_of(action), method)
-    return found
+        return make_server(self, options)
 
 
 def find_service(proto: Any, name: str) -> ServiceDescriptor:

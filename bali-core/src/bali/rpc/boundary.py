@@ -30,10 +30,10 @@ from bali.rpc.calls import (
     DirectPeer,
     PeerResolver,
     context_of,
-    ending_of,
+    malformed_message,
     response_headers,
 )
-from bali.rpc.codecs import malformed_message
+from bali.rpc.endings import ending_of
 from bali.rpc.runtime import PlainWait, ResourceRuntime, ServedCall
 
 __all__ = ["guarded_async", "guarded_plain"]

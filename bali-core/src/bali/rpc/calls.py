@@ -1,4 +1,4 @@
-"""What a gRPC context says about a call, in our terms; and how a call is ended with an error."""
+"""What a gRPC context says about a call, in our terms; needed without grpcio, by Connect, too."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-import grpc
 from google.protobuf.message import Message
 
-from bali.errors import BaliError, Internal
+from bali.errors import Internal, InvalidArgument
 from bali.proto import EncodeError
-from bali.proto.status import DETAILS_KEY, shortened, status_proto
 from bali.resources import Context, PeerCertificate, new_request_id
 
 __all__ = [
@@ -28,13 +26,11 @@ __all__ = [
     "RemotePeer",
     "answer_trailers",
     "context_of",
-    "ending_of",
     "host_and_port",
+    "malformed_message",
     "message_of",
     "request_id_of",
     "response_headers",
-    "status_code",
-    "trailers_of",
 ]
 
 _log = logging.getLogger("bali.calls")
@@ -89,10 +85,8 @@ _RESERVED = frozenset(
     }
 )
 #: Clients take 8 KiB of metadata in all, percent-encoded and in base64 (grpc.max_metadata_size).
-_MAX_MESSAGE_BYTES = 1024
 MAX_STATUS_BYTES = 4096
 _FAR_SECONDS = 10 * 365 * 86400.0
-_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def context_of(context: Any, resolve_peer: PeerResolver) -> Context:
@@ -165,30 +159,15 @@ def message_of(encode: Callable[[Any], Message], result: Any, context: Context) 
         raise Internal from error
 
 
+def malformed_message() -> InvalidArgument:
+    """Return the error for bytes that are no message of the method."""
+    return InvalidArgument(
+        "The request is not a message of this method", reason="MALFORMED_MESSAGE"
+    )
+
+
 def answer_trailers(context: Context) -> tuple[tuple[str, str], ...]:
     """Return the trailing metadata of an answer: the request id, and the etag of an item."""
     if context.etag:
         return ((REQUEST_ID, context.request_id), (ETAG, context.etag))
     return ((REQUEST_ID, context.request_id),)
-
-
-def status_code(error: BaliError) -> grpc.StatusCode:
-    """Return grpcio's name for the code of an error."""
-    return _STATUS_CODES[int(error.code)]
-
-
-def trailers_of(error: BaliError, request_id: str, domain: str) -> tuple[tuple[str, Any], ...]:
-    """Return the trailing metadata that tells of an error."""
-    status = status_proto(error, request_id, domain=domain, max_bytes=MAX_STATUS_BYTES)
-    return ((REQUEST_ID, request_id), (DETAILS_KEY, status.SerializeToString()))
-
-
-def ending_of(
-    error: BaliError, request_id: str, domain: str
-) -> tuple[grpc.StatusCode, str, tuple[tuple[str, Any], ...]]:
-    """Return what `abort` takes: the code, the text and the trailing metadata of an error.
-
-    They fit into what a client takes, and never make `abort` fail.
-    """
-    detail = shortened(error.detail, _MAX_MESSAGE_BYTES)
-    return status_code(error), detail, trailers_of(error, request_id, domain)

@@ -16,21 +16,15 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
 from bali.errors import BaliError, FieldError, InvalidArgument, ValidationFailed
+from bali.rpc.calls import malformed_message
 from bali.schemas.decoding import decode_json
 
-__all__ = ["BinaryCodec", "JsonCodec", "malformed_message"]
+__all__ = ["BinaryCodec", "JsonCodec"]
 
 #: How errors of json_format begin in which field they are, the outermost first, or end.
 _FIELDS = re.compile(r"(?:Failed to parse \w+ field: )+")
 _FIELD = re.compile(r"Failed to parse (\w+) field: ")
 _PATH = re.compile(r" at \w+\.([\w.\[\]]+)\Z")
-
-
-def malformed_message() -> InvalidArgument:
-    """Return the error for bytes that are no message of the method."""
-    return InvalidArgument(
-        "The request is not a message of this method", reason="MALFORMED_MESSAGE"
-    )
 
 
 class BinaryCodec(Codec[Message, Any]):

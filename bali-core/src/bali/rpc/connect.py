@@ -34,7 +34,7 @@ from bali.rpc.calls import (
     response_headers,
 )
 from bali.rpc.codecs import BinaryCodec, JsonCodec
-from bali.rpc.reflection import Pools
+from bali.rpc.pools import Pools
 
 __all__ = ["ConnectService"]
 

@@ -12,8 +12,9 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from bali.proto import BoundService
+from bali.rpc.pools import Pools
 
-__all__ = ["Pools", "add_reflection"]
+__all__ = ["add_reflection"]
 
 _V1 = "grpc.reflection.v1.ServerReflection"
 
@@ -48,24 +49,3 @@ def add_reflection(
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(_V1, {"ServerReflectionInfo": handler}),)
     )
-
-
-class Pools:
-    """Several descriptor pools as one: the first that knows a name answers."""
-
-    def __init__(self, pools: Sequence[Any]) -> None:
-        self._pools = pools
-
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("Find"):
-            raise AttributeError(name)
-
-        def find(*arguments: Any) -> Any:
-            for pool in self._pools[:-1]:
-                try:
-                    return getattr(pool, name)(*arguments)
-                except KeyError:
-                    continue
-            return getattr(self._pools[-1], name)(*arguments)
-
-        return find

@@ -18,12 +18,9 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
-
-import grpc
+from typing import TYPE_CHECKING, Any
 
 from bali.server.disconnect import ASGIApp
-from bali.server.front import HttpFront
 from bali.server.grpc_options import grpc_server_options
 from bali.server.lifespan import Lifespan
 from bali.server.listeners import bind_sockets, listen, tls_context
@@ -33,12 +30,17 @@ from bali.server.peers import PeerRegistry
 from bali.server.private_socket import PrivateSocket
 from bali.server.readiness import Readiness
 
+if TYPE_CHECKING:
+    import grpc
+
+    from bali.server.front import HttpFront
+
 __all__ = ["GrpcFactory", "Hook", "Server"]
 
 _log = logging.getLogger("bali.server")
 
 #: Makes the gRPC server from channel options, in the running loop, without ports, not started.
-GrpcFactory = Callable[[list[tuple[str, Any]]], grpc.aio.Server]
+GrpcFactory = Callable[[list[tuple[str, Any]]], "grpc.aio.Server"]
 Hook = Callable[[], Awaitable[None]]
 
 #: How long what was cut or cancelled at the end of the grace may take to unwind.
@@ -159,6 +161,8 @@ class Server:
         options = self.options
         front = None
         if options.mode != "rpc":
+            from bali.server.front import HttpFront  # noqa: PLC0415 - gRPC alone needs no uvicorn
+
             self._front = front = HttpFront(self._app, options, self._lifespan.state)
             front.start()
         self._shared = shared = SharedPort(

@@ -18,10 +18,12 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-
-import grpc
+from typing import TYPE_CHECKING
 
 from bali.server.peers import PeerRegistry
+
+if TYPE_CHECKING:
+    import grpc
 
 __all__ = ["PrivateSocket"]
 
