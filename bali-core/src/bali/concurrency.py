@@ -26,6 +26,7 @@ __all__ = [
     "current_loop",
     "in_context",
     "in_event_loop",
+    "is_background",
     "run_blocking",
     "run_in_pool",
     "run_in_thread",
@@ -66,6 +67,11 @@ def background_loop() -> asyncio.AbstractEventLoop:
             threading.Thread(target=loop.run_forever, name="bali-loop", daemon=True).start()
             _background = loop
         return _background
+
+
+def is_background(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether a loop is the process's background loop, without starting one."""
+    return loop is _background
 
 
 def current_loop() -> asyncio.AbstractEventLoop:

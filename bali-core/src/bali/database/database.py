@@ -16,7 +16,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
-from bali.concurrency import background_loop, current_loop, in_event_loop, run_blocking
+from bali.concurrency import (
+    background_loop,
+    current_loop,
+    in_event_loop,
+    is_background,
+    run_blocking,
+)
 from bali.database.direct import DirectEngine
 from bali.database.engines import driver_url, is_in_memory, make_engine, shared_memory_url
 from bali.database.failures import mapped_errors
@@ -157,7 +163,7 @@ class Database:
             for former in [former for former in self._engines if former.is_closed()]:
                 del self._engines[former]
             connected = self._engines[loop] = _Connected(make_engine(self.url, self._options))
-            if loop is background_loop():
+            if is_background(loop):
                 _close_at_exit(self)
         connected.watch_loop()
         return connected
