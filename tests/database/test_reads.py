@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import JSON, Numeric, String, event
+from sqlalchemy import String, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bali import Database, NotFound, ValidationFailed, model_to_schema
 from bali.database.reads import is_plain
 from bali.resources import Call, Collector, Context, ListQuery, ModelResource, Pipeline
-from tests.behaviour.service import Size
+from tests.database.kinds import FULL, EveryKind
 
 db = Database()
 
 
-class Sample(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
+class Sample(EveryKind, db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
     """A row with every kind of column."""
 
     __tablename__ = "read_samples"
 
     text: Mapped[str] = mapped_column(String(40))
-    number: Mapped[int | None]
-    real: Mapped[float | None]
-    money: Mapped[decimal.Decimal | None] = mapped_column(Numeric(12, 4))
-    size: Mapped[Size | None]
-    moment: Mapped[datetime.datetime | None]
-    day: Mapped[datetime.date | None]
-    clock: Mapped[datetime.time | None]
-    span: Mapped[datetime.timedelta | None]
-    key: Mapped[uuid.UUID | None]
-    raw: Mapped[bytes | None]
-    data: Mapped[Any | None] = mapped_column(JSON)
 
 
 class Plain(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
@@ -113,13 +99,7 @@ async def call(pipeline: Pipeline, spec: Any, name: str, **arguments: Any) -> An
 
 @pytest.mark.usefixtures("samples")
 async def test_every_column_type_is_read_as_the_orm_reads_it() -> None:
-    moment = datetime.datetime.fromisoformat("2026-01-02T03:04:05.678901+02:00")
-    full = await Sample.aio.create(
-        text="żółw ' \\", number=-5, real=0.1, money=decimal.Decimal("12.3400"), size=Size.LARGE,
-        moment=moment, day=datetime.date(2024, 2, 29), clock=datetime.time(1, 2, 3, 4),
-        span=-datetime.timedelta(days=1, microseconds=7), key=uuid.uuid4(), raw=b"\x00\xff",
-        data={"a": [1, None, "x"]},
-    )  # fmt: skip
+    full = await Sample.aio.create(**FULL)
     empty = await Sample.aio.create(text="")
     schema = model_to_schema(Sample)
     plan = Sample.__store__.read_plan(schema)

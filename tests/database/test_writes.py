@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import decimal
-import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, FetchedValue, Integer, Numeric, String, event, func
+from sqlalchemy import FetchedValue, Integer, String, event, func
 from sqlalchemy.orm import Mapped, Session, mapped_column, validates
 
 from bali import AlreadyExists, Database, NotFound, model_to_schema
 from bali.database import SoftDelete
 from bali.resources import Call, Collector, Context, ModelResource, Pipeline
-from tests.behaviour.service import Size
+from tests.database.kinds import FULL, EveryKind
 
 db = Database()
 POSTGRES = pytest.param("postgresql", marks=pytest.mark.postgres)
@@ -24,23 +22,12 @@ DIRECT = ["sqlite", "memory", POSTGRES]
 OWN = {"id", "created_time", "updated_time"}
 
 
-class Written(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
+class Written(EveryKind, db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
     """A row with every kind of column."""
 
     __tablename__ = "written_rows"
 
     text: Mapped[str] = mapped_column(String(40), unique=True)
-    number: Mapped[int | None]
-    real: Mapped[float | None]
-    money: Mapped[decimal.Decimal | None] = mapped_column(Numeric(12, 4))
-    size: Mapped[Size | None]
-    moment: Mapped[datetime.datetime | None]
-    day: Mapped[datetime.date | None]
-    clock: Mapped[datetime.time | None]
-    span: Mapped[datetime.timedelta | None]
-    key: Mapped[uuid.UUID | None]
-    raw: Mapped[bytes | None]
-    data: Mapped[Any | None] = mapped_column(JSON)
     code: Mapped[str] = mapped_column(String(40), default=lambda: "made")
     state: Mapped[str] = mapped_column(String(40), server_default="new")
 
@@ -81,16 +68,6 @@ async def call(name: str, resource: type[ModelResource] = NoteResource, **argume
     assert action is not None
     pipeline = Pipeline(units=[db.unit])
     return await pipeline.run(Call(spec=action, arguments=arguments, context=Context()))
-
-
-MOMENT = datetime.datetime.fromisoformat("2026-01-02T03:04:05.678901+02:00")
-FULL = {
-    "text": "żółw ' \\", "number": -5, "real": 0.1, "money": decimal.Decimal("12.34"),
-    "size": Size.LARGE, "moment": MOMENT,
-    "day": datetime.date(2024, 2, 29), "clock": datetime.time(1, 2, 3, 4),
-    "span": -datetime.timedelta(days=1, microseconds=7), "key": uuid.UUID(int=7),
-    "raw": b"\x00\xff", "data": {"a": [1, None, "x"]},
-}  # fmt: skip
 
 
 @pytest.mark.usefixtures("tables")
