@@ -9,12 +9,14 @@ engine executes sees every statement.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from typing import Any, TypeAlias
 
 from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bali.database.pools import SteadyPool
+from bali.database.types import in_utc
 
 __all__ = ["DirectEngine", "NotDirectError", "Row"]
 
@@ -126,13 +128,27 @@ class _Statement:
 
     def rows(self, found: Sequence[Row]) -> Sequence[Row]:
         """Return rows with the values that the columns' types say."""
-        if not self._results:
+        due = [
+            (place, convert)
+            for place, convert in self._results
+            if convert is not in_utc or not _are_in_utc(found, place)
+        ]
+        if not due:
             return found
         rows = [list(row) for row in found]
-        for place, convert in self._results:
+        for place, convert in due:
             for row in rows:
                 row[place] = convert(row[place])
         return rows
+
+
+def _are_in_utc(rows: Sequence[Row], place: int) -> bool:
+    """Tell whether there is nothing to convert, as is usual of what asyncpg reads."""
+    for row in rows:
+        value = row[place]
+        if value is not None and value.tzinfo is not UTC:
+            return False
+    return True
 
 
 class _Asyncpg:

@@ -31,7 +31,15 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["BinaryText", "Duration", "ExactNumeric", "UTCDateTime", "coercion_of", "make_exact"]
+__all__ = [
+    "BinaryText",
+    "Duration",
+    "ExactNumeric",
+    "UTCDateTime",
+    "coercion_of",
+    "in_utc",
+    "make_exact",
+]
 
 _MYSQL = ("mysql", "mariadb")
 _MICROSECOND = datetime.timedelta(microseconds=1)
@@ -74,7 +82,7 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:
         """Return what makes each value aware and UTC: one function, since lists call it most."""
         driver = self.load_dialect_impl(dialect).result_processor(dialect, coltype)
-        return _in_utc if driver is None else functools.partial(_read_in_utc, driver)
+        return in_utc if driver is None else functools.partial(_read_in_utc, driver)
 
     def process_result_value(
         self, value: datetime.datetime | None, dialect: Dialect
@@ -94,7 +102,8 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         )
 
 
-def _in_utc(value: datetime.datetime | None) -> datetime.datetime | None:
+def in_utc(value: datetime.datetime | None) -> datetime.datetime | None:
+    """Return what asyncpg reads, which is in UTC but for the first and the last moment."""
     zone = datetime.UTC if value is None else value.tzinfo
     if zone is datetime.UTC:
         return value
