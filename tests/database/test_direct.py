@@ -104,6 +104,44 @@ async def test_what_the_database_refuses_has_changed_nothing() -> None:
 
 
 @pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize("backend", ["sqlite", "memory", POSTGRES])
+async def test_a_value_that_cannot_be_sent_has_changed_nothing() -> None:
+    for _ in range(4):
+        with pytest.raises(NotDirectError) as caught:
+            await db.direct.fetch(add_row, {**values("x"), "name": object()})
+        assert caught.value.is_harmless
+    assert not list(await db.direct.fetch(by_name, {"name": "x"}))
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize("backend", [POSTGRES])
+async def test_a_change_whose_outcome_nobody_knows_is_not_made_twice() -> None:
+    slow = (
+        insert(table)
+        .from_select(
+            list(values("")),
+            select(*(bindparam(name, value, type_=table.c[name].type).label(name)
+                     for name, value in values("slow").items())).where(
+                text("pg_sleep(30) IS NOT NULL")
+            ),
+        )
+        .returning(table.c.name)
+    )  # fmt: skip
+    task = asyncio.create_task(db.direct.fetch(slow, {}))
+    await _sleepers(1)
+    async with db.engine.connect() as other:
+        await other.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND query LIKE '%pg_sleep(30)%'"
+            )
+        )
+    with pytest.raises(NotDirectError) as caught:
+        await task
+    assert not caught.value.is_harmless
+
+
+@pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize("name", ["before_cursor_execute", "after_execute"])
 async def test_who_listens_to_the_engine_hears_every_statement(name: str) -> None:
     heard: list[Any] = []

@@ -154,6 +154,12 @@ def _are_in_utc(rows: Sequence[Row], place: int) -> bool:
 class _Asyncpg:
     """PostgreSQL: one round trip, a transaction of its own."""
 
+    def __init__(self) -> None:
+        import asyncpg  # noqa: PLC0415 - who uses it has it
+
+        #: What is raised before anything was sent: a value that its type cannot hold, for one.
+        self._found_here = (asyncpg.InterfaceError, ValueError, TypeError, ArithmeticError)
+
     async def kinds(self, connection: Any, sql: str) -> Sequence[Any]:
         """Return the type of each column of a statement, as the driver calls it."""
         prepared = await connection.prepare(sql)
@@ -171,6 +177,8 @@ class _Asyncpg:
 
     def is_refusal(self, error: Exception) -> bool:
         """Tell whether an error is the database's answer, or was found before it was asked."""
+        if isinstance(error, self._found_here):
+            return True
         state = getattr(error, "sqlstate", None)
         return bool(state) and not str(state).startswith(("08", "57P"))
 
