@@ -47,6 +47,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger("bali.calls")
 _END = object()
+#: Where the server and the library that we use both notice that a caller has gone.
+_CANCELLED_TWICE = ("connect", "grpc-web")
 
 
 class Pipeline:
@@ -97,7 +99,7 @@ class Pipeline:
             entered = await admission.enter(context)
             try:
                 remaining = context.time_remaining_seconds
-                if remaining is None:  # whoever cancels does it once
+                if remaining is None and context.protocol not in _CANCELLED_TWICE:
                     return await _staying(self._answer(call))
                 async with asyncio.timeout(remaining) as timeout:
                     return await cancelled_once(_staying(self._answer(call)))
