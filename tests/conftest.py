@@ -30,7 +30,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Folders whose tests say the same on every Python: they run programs, or compare texts.
-ONCE = ("benchmarks", "bounds", "classic", "cli", "docs", "foreign", "packaging", "regressions")
+ONCE = (
+    "benchmarks", "bounds", "classic", "cli", "docs", "foreign", "packaging", "regressions",
+    "behaviour/test_nested_masks.py", "rest/test_schemathesis.py",
+)  # fmt: skip
 #: Databases that differ by their driver, which `tests/database` tries on every Python.
 SERVERS = {"postgres", "postgresql", "mariadb"}
 

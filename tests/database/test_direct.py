@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import sqlite3
 from collections.abc import AsyncIterator
@@ -271,5 +272,5 @@ async def test_sqlite_is_asked_in_one_errand(
     await db.direct.fetch(add_row, values("a"))
     assert len(errands) == 2
     await db.close()
-    with sqlite3.connect(tmp_path / "one.sqlite3") as plain:
+    with contextlib.closing(sqlite3.connect(tmp_path / "one.sqlite3")) as plain:
         assert plain.execute("SELECT count(*) FROM direct_rows").fetchone() == (1,)
