@@ -84,22 +84,12 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         driver = self.load_dialect_impl(dialect).result_processor(dialect, coltype)
         return in_utc if driver is None else functools.partial(_read_in_utc, driver)
 
-    def process_result_value(
-        self, value: datetime.datetime | None, dialect: Dialect
-    ) -> datetime.datetime | None:
-        """Return the value as an aware time in UTC."""
-        del dialect
-        return None if value is None else self.coerce(value)
-
     @staticmethod
     def coerce(value: datetime.datetime) -> datetime.datetime:
         """Return the same moment, aware and in UTC."""
-        zone = value.tzinfo
-        if zone is datetime.UTC:
-            return value
-        return (
-            value.replace(tzinfo=datetime.UTC) if zone is None else value.astimezone(datetime.UTC)
-        )
+        if value.tzinfo is None:
+            return value.replace(tzinfo=datetime.UTC)
+        return value.astimezone(datetime.UTC)
 
 
 def in_utc(value: datetime.datetime | None) -> datetime.datetime | None:

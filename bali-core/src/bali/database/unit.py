@@ -151,10 +151,8 @@ class Unit(Scope):
             try:
                 await _finish(self._end(self._session, is_failed=error is not None))
             finally:
-                for scope in (
-                    self,
-                    *self._savepoints,
-                ):  # whoever waits learns that the unit is over
+                # Whoever waits learns that the unit is over.
+                for scope in (self, *self._savepoints):
                     _release(scope.gate)
         found = None if error is None else meaning_of(error, self.metadata)
         if found is not None:

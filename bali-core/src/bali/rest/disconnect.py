@@ -73,10 +73,7 @@ class DisconnectGuard:
             self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
-        if not self.is_gone or self._task is None:
-            return False
-        is_ours = self._task.uncancel() <= self._base
-        return is_ours and isinstance(error, asyncio.CancelledError)
+        return self.is_gone and _is_over(self._task, self._base, error)
 
     def _start(self, receive: Receive) -> None:
         self._watcher = asyncio.create_task(self._watch(receive))
@@ -118,12 +115,17 @@ class SignalGuard:
         trace: TracebackType | None,
     ) -> bool:
         self._signal.unsubscribe(self._cancel)
-        if not self.is_gone or self._task is None:
-            return False
-        is_ours = self._task.uncancel() <= self._base
-        return is_ours and isinstance(error, asyncio.CancelledError)
+        return self.is_gone and _is_over(self._task, self._base, error)
 
     def _cancel(self) -> None:
         if self._task is not None:
             self.is_gone = True
             self._task.cancel("the client disconnected")
+
+
+def _is_over(task: asyncio.Task[Any] | None, base: int, error: BaseException | None) -> bool:
+    """Take back the cancellation of a guard; tell whether it alone has ended the block."""
+    if task is None:
+        return False
+    is_ours = task.uncancel() <= base
+    return is_ours and isinstance(error, asyncio.CancelledError)
