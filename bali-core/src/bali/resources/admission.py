@@ -45,6 +45,13 @@ class Admission:
         """How many calls wait for room."""
         return len(self._waiting)
 
+    def enter_at_once(self) -> float:
+        """Take room when there is some that nobody waits for; return what `enter` does, else 0."""
+        if self._waiting or self.in_flight >= self.max_in_flight:
+            return 0.0
+        self.in_flight += 1
+        return time.monotonic()
+
     async def enter(self, context: Context) -> float:
         """Wait for room and take it; return the time of entry, for `leave`.
 
@@ -54,18 +61,19 @@ class Admission:
         remaining = context.time_remaining_seconds
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded
-        if self.in_flight >= self.max_in_flight or self._waiting:
+        entered = self.enter_at_once()
+        if not entered:
             await self._wait(remaining)
-        else:
-            self.in_flight += 1
-        return time.monotonic()
+            entered = time.monotonic()
+        return entered
 
     def leave(self, entered: float) -> None:
         """Give the room back; the call that has waited longest gets it."""
         spent = time.monotonic() - entered
         self._seconds_per_call += _SMOOTHING * (spent - self._seconds_per_call)
         self.in_flight -= 1
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def _wake(self) -> None:
         while self._waiting and self.in_flight < self.max_in_flight:

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from bali.concurrency import cancelled_once, in_context, run_in_thread
 from bali.errors import BaliError, ConfigurationError, DeadlineExceeded, Internal
-from bali.resources.access import access_line
+from bali.resources.access import AccessLine, access_log
 from bali.resources.admission import Admission
 from bali.resources.batches import validator_of
 from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
@@ -81,13 +81,17 @@ class Pipeline:
         prepared = self._prepared[spec] = _Prepared(spec, self.max_depth)
         return prepared
 
-    async def run(self, call: Call) -> BaseModel | None:
+    def run(self, call: Call) -> Coroutine[Any, Any, BaseModel | None]:
         """Answer a call: an object of `spec.response_model`, None for an empty response.
 
         Raises `BaliError` and nothing else, except `asyncio.CancelledError` when the caller has
         gone; the unit of work is rolled back in both cases.
         """
-        with access_line(call):
+        is_logged = access_log.isEnabledFor(logging.INFO)
+        return self._run_logged(call) if is_logged else self._run(call)
+
+    async def _run_logged(self, call: Call) -> BaseModel | None:
+        with AccessLine(call):
             return await self._run(call)
 
     async def _run(self, call: Call) -> BaseModel | None:
@@ -96,12 +100,16 @@ class Pipeline:
         timeout: asyncio.Timeout | None = None
         try:
             admission = self.stream_admission if call.spec.is_waiting else self.admission
+            remaining = context.time_remaining_seconds
+            if remaining is None and context.protocol not in _CANCELLED_TWICE:
+                entered = admission.enter_at_once() or await admission.enter(context)
+                try:
+                    return await self._answer(call)
+                finally:
+                    admission.leave(entered)
             entered = await admission.enter(context)
             try:
-                remaining = context.time_remaining_seconds
-                if remaining is None and context.protocol not in _CANCELLED_TWICE:
-                    return await _staying(self._answer(call))
-                async with asyncio.timeout(remaining) as timeout:
+                async with asyncio.timeout(context.time_remaining_seconds) as timeout:
                     return await cancelled_once(_staying(self._answer(call)))
             finally:
                 admission.leave(entered)
@@ -116,7 +124,11 @@ class Pipeline:
 
     async def _answer(self, call: Call) -> BaseModel | None:
         spec, context = call.spec, call.context
-        prepared, keywords = await self._admit(call)
+        prepared = self._prepared.get(spec) or self.prepare(spec)
+        context.operation = spec.operation
+        if prepared.permissions or self.authenticator is not None:
+            await self._authorize(prepared, context)
+        keywords = prepared.read(call.arguments, context)
         result = None
         if prepared.short is not None:
             result = await prepared.short(keywords, context)
@@ -159,12 +171,10 @@ class Pipeline:
         self, call: Call, prepared: _Prepared, keywords: Mapping[str, Any]
     ) -> BaseModel | None:
         """Call an action when its parent is there and its items are as they have to be."""
-        spec, context = call.spec, call.context
-        resource = spec.resource(None, context)
-        if spec.parents:
-            await resource.store.check_parent()
-        if prepared.guard is not None:
-            await prepared.guard.check(resource, context, keywords)
+        spec = call.spec
+        resource = prepared.make(call.context)
+        if prepared.is_checked:
+            await prepared.check(resource, keywords)
         if spec.work is not None:
             return await self._stored(call)
         return await _result(spec, resource, keywords)
@@ -185,7 +195,7 @@ class Pipeline:
         `run` raises; `asyncio.CancelledError` when this task was cancelled.
         """
         context = call.context
-        with access_line(call):
+        with AccessLine(call):
             token = enter_context(context)
             try:
                 await cancelled_once(_staying(self._perform(call, conclude)))
@@ -216,7 +226,7 @@ class Pipeline:
         One unit of work spans the stream; it is rolled back when the stream is closed early.
         The deadline holds while an item is made and when the next one is asked for.
         """
-        with access_line(call):
+        with AccessLine(call):
             context = call.context
             variables = contextvars.copy_context()
             variables.run(enter_context, context)
@@ -242,66 +252,90 @@ class Pipeline:
     async def _results(self, call: Call) -> AsyncGenerator[BaseModel | None, None]:
         entered = await self.stream_admission.enter(call.context)
         try:
-            prepared, keywords = await self._admit(call)
-            resource = call.spec.resource(None, call.context)
+            prepared = self._prepared.get(call.spec) or self.prepare(call.spec)
+            call.context.operation = call.spec.operation
+            await self._authorize(prepared, call.context)
+            keywords = prepared.read(call.arguments, call.context)
+            resource = prepared.make(call.context)
             async with _open(self.units):
-                if call.spec.parents:
-                    await resource.store.check_parent()
-                if prepared.guard is not None:
-                    await prepared.guard.check(resource, call.context, keywords)
+                if prepared.is_checked:
+                    await prepared.check(resource, keywords)
                 async with aclosing(items_of(call.spec, resource, keywords)) as items:
                     async for value in items:
                         yield result_of(call.spec, value)
         finally:
             self.stream_admission.leave(entered)
 
-    async def _admit(self, call: Call) -> tuple[_Prepared, Mapping[str, Any]]:
-        spec, context = call.spec, call.context
-        context.operation = spec.operation
+    async def _authorize(self, prepared: _Prepared, context: Context) -> None:
         if self.authenticator is not None and context.principal is None:
             context.principal = await self.authenticator.authenticate(context)
-        prepared = self._prepared.get(spec) or self.prepare(spec)
         if prepared.permissions:
             await authorize(prepared.permissions, context)
-        parameters, keywords = prepared.validator.read(call.arguments)
-        if spec.reserved:
-            reserve(context, spec.reserved, parameters)
-        if spec.read_masks is not None:
-            context.read_mask = take_paths(parameters, READ_MASK)
-        prepared.place(context, parameters, keywords)
-        if spec.expansions is not None:
-            context.expand = take_paths(parameters, EXPAND)
-        return prepared, keywords
 
 
 class _Prepared:
     """What the calls of one action share."""
 
-    __slots__ = ("_parents", "guard", "permissions", "relations", "repeater", "short", "validator")
+    __slots__ = (
+        "_guard",
+        "_relations",
+        "_spec",
+        "is_checked",
+        "make",
+        "permissions",
+        "repeater",
+        "short",
+        "validator",
+    )
 
     def __init__(self, spec: ActionSpec, max_depth: int) -> None:
+        self._spec = spec
         self.permissions = tuple(item for item in spec.permissions if type(item) is not AllowAny)
         self.validator = validator_of(spec, max_depth=max_depth)
         self.short: Short | None = read_of(spec) or write_of(spec)
-        self._parents = spec.parents
-        self.relations = filter_relations(spec.resource)
+        #: Makes the object that serves a call, of its context. Only servicers need the metaclass.
+        self.make = functools.partial(type.__call__, spec.resource, None)
+        self._relations = filter_relations(spec.resource)
         guard = Guard(spec)
-        self.guard = None if guard.is_idle else guard
+        self._guard = None if guard.is_idle else guard
+        self.is_checked = bool(spec.parents) or self._guard is not None
         self.repeater: Repeater | None = None
         store = spec.resource.find_store() if "request_id" in spec.reserved else None
         if isinstance(store, ContractStore):
             self.repeater = Repeater(spec, store.repeats)
 
+    def read(self, arguments: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
+        """Return the keyword arguments of the action; what is not the action's is the context's."""
+        spec = self._spec
+        parameters, keywords = self.validator.read(arguments)
+        if parameters is None:
+            return keywords
+        if spec.reserved:
+            reserve(context, spec.reserved, parameters)
+        if spec.read_masks is not None:
+            context.read_mask = take_paths(parameters, READ_MASK)
+        self.place(context, parameters, keywords)
+        if spec.expansions is not None:
+            context.expand = take_paths(parameters, EXPAND)
+        return keywords
+
+    async def check(self, resource: Any, keywords: Mapping[str, Any]) -> None:
+        """Raise when the parent is not there, or items are not as they have to be."""
+        if self._spec.parents:
+            await resource.store.check_parent()
+        if self._guard is not None:
+            await self._guard.check(resource, resource.context, keywords)
+
     def place(
         self, context: Context, parameters: BaseModel | None, keywords: Mapping[str, Any]
     ) -> None:
         """Say whose items a call is about, and what its filter may look at."""
-        if self._parents:
-            context.parents = parent_keys(self._parents, parameters)
-        if self.relations:
+        if self._spec.parents:
+            context.parents = parent_keys(self._spec.parents, parameters)
+        if self._relations:
             for request in keywords.values():
                 if isinstance(request, ListRequest):
-                    request.look_through(seen_relations(self.relations, context))
+                    request.look_through(seen_relations(self._relations, context))
 
 
 class _NothingKept(Exception):
@@ -338,18 +372,16 @@ async def _together(units: Sequence[UnitFactory]) -> AsyncIterator[None]:
 
 
 async def _result(spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]) -> BaseModel | None:
-    value = await _invoke(spec, resource, keywords)
-    if hasattr(type(value), "read_page"):
-        value = await _read(spec, value, keywords)
-    return result_of(spec, value)
-
-
-async def _invoke(spec: ActionSpec, resource: Any, keywords: Mapping[str, Any]) -> Any:
     method = getattr(resource, spec.function_name)
     if spec.is_async:
-        return await method(**keywords)
-    value = await run_in_thread(method, **keywords)
-    return await value if inspect.isawaitable(value) else value
+        value = await method(**keywords)
+    else:
+        value = await run_in_thread(method, **keywords)
+        if inspect.isawaitable(value):
+            value = await value
+    if type(value) is not spec.response_model and hasattr(type(value), "read_page"):
+        value = await _read(spec, value, keywords)
+    return result_of(spec, value)
 
 
 async def _read(spec: ActionSpec, found: Listing, keywords: Mapping[str, Any]) -> Any:

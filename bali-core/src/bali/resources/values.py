@@ -53,6 +53,8 @@ def check_values(model: BaseModel, *, allow_nul: bool = False) -> list[FieldErro
     """
     problems: list[_Problem] = []
     _check_model(model, problems)
+    if not problems:
+        return []
     return [
         FieldError(field=problem.path(), reason=problem.reason, description=problem.description)
         for problem in problems
@@ -77,19 +79,16 @@ def _check(value: Any, problems: list[_Problem]) -> Any:
     return value
 
 
-def _is_fine(value: Any) -> bool:
-    """Tell whether a value breaks no rule at first sight, as most do."""
-    kind = type(value)
-    if kind is str:
-        return value.isascii() and "\x00" not in value
-    return value is None or kind is bool or (kind is int and _INT64_MIN <= value <= _INT64_MAX)
-
-
 def _check_model(model: BaseModel, problems: list[_Problem]) -> None:
     is_root = isinstance(model, RootModel)
     for values in (model.__dict__, model.__pydantic_extra__ or {}):
         for name, value in values.items():
-            if _is_fine(value):
+            kind = type(value)
+            if value is None or kind is bool:
+                continue
+            if kind is str and value.isascii() and "\x00" not in value:
+                continue
+            if kind is int and _INT64_MIN <= value <= _INT64_MAX:
                 continue
             known = len(problems)
             checked = _check(value, problems)
