@@ -36,11 +36,18 @@ class Scope:
     `gate` admits one operation at a time, or one savepoint with all that is done in it.
     """
 
-    __slots__ = ("gate", "unit")
+    __slots__ = ("_gate", "unit")
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
-        self.gate = asyncio.Lock()
+        self._gate: asyncio.Lock | None = None
+
+    @property
+    def gate(self) -> asyncio.Lock:
+        """Its lock, made on first use."""
+        if self._gate is None:
+            self._gate = asyncio.Lock()
+        return self._gate
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, writes: bool) -> T:
         """Call `work` with the session. What fails in one that writes is undone alone."""
@@ -65,16 +72,16 @@ class Unit(Scope):
         self._is_over = False
         #: The savepoints within, outermost first.
         self._savepoints: list[Scope] = []
-        self.gate = asyncio.Lock()
-        #: Held by whoever uses the connection.
-        self.lock = asyncio.Lock()
+        self._gate = None
+        self._lock: asyncio.Lock | None = None
 
     async def __aenter__(self) -> Unit:  # noqa: PYI034 - it may be the one around it
         outer = self._database.scope
-        if self._joins and outer is not None and not outer.unit.is_over:
-            self._outer = outer
-            return outer.unit
-        self._former = outer
+        if outer is not None:
+            if self._joins and not outer.unit.is_over:
+                self._outer = outer
+                return outer.unit
+            self._former = outer
         self._database.enter(self)
         return self
 
@@ -87,7 +94,17 @@ class Unit(Scope):
         if self._outer is not None:
             return
         self._database.enter(self._former)
-        await self.close(error)
+        if error is None and self._session is None:
+            self._is_over = True
+        else:
+            await self.close(error)
+
+    @property
+    def lock(self) -> asyncio.Lock:
+        """What whoever uses the connection holds, made on first use."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
 
     @property
     def unit(self) -> Unit:  # type: ignore[override]  # it needs no place to remember itself

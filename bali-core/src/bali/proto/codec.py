@@ -14,7 +14,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from bali.proto.compiled import FillRow, compile_rows
+from bali.proto.compiled import FillObject, FillRow, compile_objects, compile_rows
 from bali.schemas.computed import lacks
 
 __all__ = ["Codec", "EncodeError", "Put", "Slot", "Take"]
@@ -23,6 +23,9 @@ __all__ = ["Codec", "EncodeError", "Put", "Slot", "Take"]
 Put = Callable[[Any, Any], None]
 #: Adds what a field of a message holds to the values; nothing when the field is absent.
 Take = Callable[[Any, dict[str, Any]], None]
+
+#: How many classes of objects a codec knows by heart.
+_MAX_CLASSES = 64
 
 
 class EncodeError(ValueError):
@@ -54,8 +57,9 @@ class Slot:
     `plain_name` names a message field that takes and gives the Python value as it is: then `put`
     is not needed, nor `take` when the field `has_presence`. `take_always` also adds a field that
     looks absent: with its zero, or empty. `part_name` names a message field that `fill_part` fills,
-    and makes present in doing so: then `put` is not needed either. `record` is the message
-    field that holds a record, and its codec.
+    and makes present in doing so: then `put` is not needed either; `part_lines` do the same as
+    code that names `{part}`, `{value}` and `{fill}`. `record` is the message field that holds a
+    record, and its codec.
     """
 
     attribute: str
@@ -69,6 +73,7 @@ class Slot:
     has_presence: bool = False
     part_name: str | None = None
     fill_part: Put | None = None
+    part_lines: tuple[str, ...] = ()
     record: tuple[str, Codec] | None = None
 
 
@@ -82,7 +87,8 @@ class Codec:
     __slots__ = (
         "_by_name",
         "_expanded",
-        "_message_type",
+        "_make",
+        "_object_fillers",
         "_present",
         "_puts",
         "_row_fillers",
@@ -96,16 +102,16 @@ class Codec:
     def __init__(self, name: str, descriptor: Descriptor, *, skips_unset: bool = False) -> None:
         self.name = name
         self.descriptor = descriptor
-        self._message_type: type[Message] | None = None
+        self._make: type[Message] | None = None
         self._skips_unset = skips_unset
         self.complete(())
 
     @property
     def message_type(self) -> type[Message]:
         """The class of the messages."""
-        if self._message_type is None:
-            self._message_type = message_factory.GetMessageClass(self.descriptor)
-        return self._message_type
+        if self._make is None:
+            self._make = message_factory.GetMessageClass(self.descriptor)
+        return self._make
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -126,6 +132,7 @@ class Codec:
         self._expanded = expanded
         self._slots = tuple(slots)
         self._row_fillers: dict[tuple[str, ...], FillRow] = {}
+        self._object_fillers: dict[type, FillObject] = {}
         self._puts = tuple(
             (slot.attribute, slot.plain_name, slot.put, slot.takes_none, slot.default)
             for slot in self._slots
@@ -151,19 +158,35 @@ class Codec:
         None stands for an absent value. Raises `EncodeError` for a value that its field cannot
         hold, and for a name in a mapping that the message does not know.
         """
-        message = self.message_type()
+        message = (self._make or self.message_type)()
         if value is not None:
             self.fill(message, value)
         return message
 
     def fill(self, message: Any, value: Any) -> None:
         """Put an object or a mapping into a message; see `to_message`."""
+        fill = self._object_fillers.get(type(value))
+        if fill is not None:
+            try:
+                fill(message, value)
+            except Exception:  # noqa: BLE001 - the way below tells which value it was
+                message.Clear()
+            else:
+                return
         if isinstance(value, Mapping):
             self._fill_from_mapping(message, value)
         elif self._skips_unset:
             self._fill_from_set(message, value)
         else:
             self._fill_from_object(message, value)
+            self._learn(type(value))
+
+    def _learn(self, kind: type) -> None:
+        """Have objects of a class filled in by code from now on, where they lack nothing."""
+        if not self._expanded and len(self._object_fillers) < _MAX_CLASSES:
+            fill = compile_objects(self._slots)
+            if fill is not None:
+                self._object_fillers[kind] = fill
 
     def row_filler(self, names: tuple[str, ...]) -> FillRow:
         """Return what puts rows of values, in the order of `names`, into messages."""

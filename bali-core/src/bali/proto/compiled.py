@@ -1,4 +1,4 @@
-"""Codecs as code: what puts a row into a message, written when it is first needed.
+"""Codecs as code: what puts a row or an object into a message, written when it is first needed.
 
 A table of fields is walked anew for each message. For the rows of a list that is most of the work,
 so it is written down as the assignments that somebody would write by hand, and compiled, as
@@ -7,6 +7,7 @@ so it is written down as the assignments that somebody would write by hand, and 
 
 from __future__ import annotations
 
+import datetime
 import keyword
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,10 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from bali.proto.codec import Slot
 
-__all__ = ["FillRow", "compile_rows"]
+__all__ = ["FillObject", "FillRow", "compile_objects", "compile_rows"]
 
 #: Puts a row of values into an empty message.
 FillRow: TypeAlias = Callable[[Any, Sequence[Any]], None]
+#: Puts the attributes of an object into an empty message.
+FillObject: TypeAlias = Callable[[Any, Any], None]
+
+#: What the lines of slots may name.
+_NAMES = {"EPOCH": datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC), "UTC": datetime.UTC}
 
 
 def compile_rows(slots: Iterable[Slot], names: Sequence[str]) -> FillRow:
@@ -26,31 +32,47 @@ def compile_rows(slots: Iterable[Slot], names: Sequence[str]) -> FillRow:
     Names without a slot are left out. It raises whatever a value raises that does not fit.
     """
     known = {slot.attribute: slot for slot in slots}
-    given: dict[str, Any] = {}
-    lines = ["def fill(message, row):"]
-    lines += [f"    {', '.join(f'v{place}' for place in range(len(names)))}, = row"]
+    given: dict[str, Any] = dict(_NAMES)
+    lines = [f"{', '.join(f'v{place}' for place in range(len(names)))}, = row"]
     for place, name in enumerate(names):
-        slot = known.get(name)
-        if slot is None:
-            continue
-        indent = "    "
-        if not slot.takes_none:
-            lines.append(f"    if v{place} is not None:")
-            indent = "        "
-        lines.append(f"{indent}{_statement(slot, place, given)}")
-    exec("\n".join(lines), given)  # noqa: S102 - see above
-    fill: FillRow = given["fill"]
-    return fill
+        if name in known:
+            lines += _lines(known[name], place, given)
+    return _compiled("row", lines, given)
 
 
-def _statement(slot: Slot, place: int, given: dict[str, Any]) -> str:
-    if slot.plain_name is not None and _is_plain(slot.plain_name):
-        return f"message.{slot.plain_name} = v{place}"
-    if slot.part_name is not None and _is_plain(slot.part_name):
-        given[f"f{place}"] = slot.fill_part
-        return f"f{place}(message.{slot.part_name}, v{place})"
+def compile_objects(slots: Iterable[Slot]) -> FillObject | None:
+    """Return what fills messages from objects with all the attributes; None where it cannot.
+
+    It raises whatever a value raises that does not fit, and `AttributeError` for an absent one.
+    """
+    given: dict[str, Any] = dict(_NAMES)
+    lines: list[str] = []
+    for place, slot in enumerate(slots):
+        if not _is_plain(slot.attribute):
+            return None
+        lines += [f"v{place} = item.{slot.attribute}", *_lines(slot, place, given)]
+    return _compiled("item", lines or ["pass"], given)
+
+
+def _compiled(source: str, lines: Iterable[str], given: dict[str, Any]) -> Any:
+    text = "\n    ".join((f"def fill(message, {source}):", *lines))
+    exec(text, given)  # noqa: S102 - see above
+    return given["fill"]
+
+
+def _lines(slot: Slot, place: int, given: dict[str, Any]) -> list[str]:
+    value = f"v{place}"
     given[f"f{place}"] = slot.put
-    return f"f{place}(message, v{place})"
+    lines = [f"f{place}(message, {value})"]
+    if slot.plain_name is not None and _is_plain(slot.plain_name):
+        lines = [f"message.{slot.plain_name} = {value}"]
+    elif slot.part_name is not None and _is_plain(slot.part_name):
+        given[f"f{place}"] = slot.fill_part
+        names = {"value": value, "part": f"message.{slot.part_name}", "fill": f"f{place}"}
+        lines = [line.format(**names) for line in slot.part_lines or ("{fill}({part}, {value})",)]
+    if slot.takes_none:
+        return lines
+    return [f"if {value} is not None:", *(f"    {line}" for line in lines)]
 
 
 def _is_plain(name: str) -> bool:

@@ -69,7 +69,8 @@ class Element:
     A plain field takes what `put(value)` returns; a message is filled by `fill(message, value)`.
     One of the two is None. `take(raw)` returns the Python value of what the field holds.
     `is_value_at_zero`: a zero that was not sent may stand for a value of its own (no enum's does).
-    `is_marking`: `fill` makes the message present by itself. `row_filler` returns what fills it
+    `is_marking`: `fill` makes the message present by itself; `lines` are the same as code, where
+    that is worth while (see `Slot`). `row_filler` returns what fills it
     from rows of named values, where it can be.
     `codec` converts a record that is a message of its own.
     """
@@ -79,6 +80,7 @@ class Element:
     take: Callable[[Any], Any]
     is_value_at_zero: bool = True
     is_marking: bool = False
+    lines: tuple[str, ...] = ()
     row_filler: Callable[[tuple[str, ...]], FillRow] | None = None
     codec: Codec | None = None
 
@@ -131,6 +133,17 @@ def _fill_datetime(message: Any, value: Any) -> None:
         raise ValueError(f"{value} is outside the years 1 to 9999 in UTC")
     message.seconds = seconds
     message.nanos = span.microseconds * 1000
+
+
+#: The same as code (see `compiled`): one in UTC is within the years.
+_DATETIME_LINES = (
+    "if {value}.tzinfo is UTC:",
+    "    part, span = {part}, {value} - EPOCH",
+    "    part.seconds = span.days * 86400 + span.seconds",
+    "    part.nanos = span.microseconds * 1000",
+    "else:",
+    "    {fill}({part}, {value})",
+)
 
 
 def _aware(value: Any) -> datetime.datetime:
@@ -222,7 +235,9 @@ SCALARS: Mapping[ScalarKind, Element] = {
     # pydantic reads the text of a request faster than `UUID` does.
     ScalarKind.UUID: Element(_put_uuid, None, same),
     ScalarKind.DECIMAL: Element(None, _fill_decimal, _take_decimal),
-    ScalarKind.DATETIME: Element(None, _fill_datetime, _take_datetime, is_marking=True),
+    ScalarKind.DATETIME: Element(
+        None, _fill_datetime, _take_datetime, is_marking=True, lines=_DATETIME_LINES
+    ),
     ScalarKind.DATE: Element(None, _fill_date, _take_date, is_marking=True),
     ScalarKind.TIME: Element(None, _fill_time, _take_time),
     ScalarKind.TIMEDELTA: Element(None, _fill_timedelta, _take_timedelta),

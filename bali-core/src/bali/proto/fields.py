@@ -69,6 +69,7 @@ def single_slot(field: Field, target: FieldDescriptor, element: Element, absence
         plain_name=name if is_plain else None,
         part_name=name if element.is_marking else None,
         fill_part=element.fill if element.is_marking else None,
+        part_lines=element.lines,
         has_presence=target.has_presence and not absence.is_none,
         record=None if element.codec is None else (name, element.codec),
     )

@@ -6,7 +6,7 @@ import functools
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -91,13 +91,10 @@ _FAR_SECONDS = 10 * 365 * 86400.0
 
 def context_of(context: Any, resolve_peer: PeerResolver) -> Context:
     """Return our context of a call, from grpcio's, sync or async."""
-    metadata: dict[str, str | bytes] = {}
-    for key, value in context.invocation_metadata() or ():
-        known = metadata.get(key)
-        if isinstance(known, str) and isinstance(value, str):
-            metadata[key] = f"{known}, {value}"
-        else:
-            metadata[key] = value
+    given = context.invocation_metadata() or ()
+    metadata: dict[str, str | bytes] = dict(given)
+    if len(metadata) != len(given):
+        metadata = _joined(given)
     remaining = context.time_remaining()
     deadline = None
     if remaining is not None and remaining < _FAR_SECONDS:
@@ -111,6 +108,18 @@ def context_of(context: Any, resolve_peer: PeerResolver) -> Context:
         peer=host_and_port(peer.address),
         peer_certificate=peer.certificate,
     )
+
+
+def _joined(given: Iterable[tuple[str, str | bytes]]) -> dict[str, str | bytes]:
+    """Return metadata by key; what was sent several times is one value with commas."""
+    metadata: dict[str, str | bytes] = {}
+    for key, value in given:
+        known = metadata.get(key)
+        if isinstance(known, str) and isinstance(value, str):
+            metadata[key] = f"{known}, {value}"
+        else:
+            metadata[key] = value
+    return metadata
 
 
 def request_id_of(metadata: Mapping[str, str | bytes]) -> str:

@@ -63,7 +63,8 @@ class _Handler:
         except BaliError as error:
             await self._abort(context, ours, error)
             raise  # `abort` does not return
-        await _send_headers(context, ours)
+        if ours.response_metadata:
+            await _send_headers(context, ours)
         context.set_trailing_metadata(answer_trailers(ours))
         return answer
 
