@@ -112,6 +112,7 @@ async def test_every_column_type_is_read_as_the_orm_reads_it() -> None:
         assert repr(found) == repr(expected)
         assert found.model_fields_set == expected.model_fields_set
     page = await plan.list(Sample.__store__, ListQuery(page_size=10))
+    assert page is not None
     assert [item.model_dump() for item in page.items] == [
         schema.model_validate(item, from_attributes=True).model_dump()
         for item in (await Sample.__store__.list(ListQuery(page_size=10))).items
@@ -151,10 +152,11 @@ async def test_later_pages_are_planned_like_the_first() -> None:
     assert plan is not None
     for order_by in ("", "age desc"):
         first = await plan.list(store, ListQuery(page_size=2, order_by=order_by))
+        assert first is not None
         query = ListQuery(page_size=2, order_by=order_by, page_token=first.next_page_token)
-        assert plan.serves(query)
         with statements() as seen:
             page = await plan.list(store, query)
+        assert page is not None
         assert len(seen) == 1
         assert "OFFSET 2" not in seen[0]
         expected = await store.list(query)

@@ -74,6 +74,7 @@ def python_type(column: Any) -> Any:
     return found
 
 
+@functools.lru_cache(maxsize=1024)
 def integer_range(column: Any) -> tuple[int, int]:
     """Return the least and the greatest integer that a column holds."""
     kind = column.type

@@ -62,6 +62,7 @@ class Database:
         self._configured_secret: str | None = None
         self._address: str | None = None
         self._url: URL | None = None
+        self._backend: str | None = None
         self._secret: bytes | None = None
         self._engines: dict[asyncio.AbstractEventLoop, _Connected] = {}
         weakref.finalize(self, _close_later, self._engines).atexit = False
@@ -109,7 +110,9 @@ class Database:
     @property
     def backend(self) -> str:
         """The kind of database: "sqlite", "postgresql", "mysql" or "mariadb"."""
-        return self.url.get_backend_name()
+        if self._backend is None:
+            self._backend = self.url.get_backend_name()
+        return self._backend
 
     @property
     def page_token_secret(self) -> bytes:
@@ -165,7 +168,8 @@ class Database:
             connected = self._engines[loop] = _Connected(make_engine(self.url, self._options))
             if is_background(loop):
                 _close_at_exit(self)
-        connected.watch_loop()
+        if not connected.is_watched:
+            connected.watch_loop()
         return connected
 
     def has_engine(self, engine: Engine) -> bool:
@@ -319,6 +323,7 @@ class Database:
 
     def _forget(self) -> None:
         self._url = None
+        self._backend = None
         self._secret = None
         _close_later(self._engines)
 
@@ -338,12 +343,17 @@ class _Connected:
         self.direct = DirectEngine(engine)
         self._keeper: AsyncGenerator[None, None] | None = None
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether the engine is closed before its loop is."""
+        return self._keeper is not None
+
     def watch_loop(self) -> None:
         """See to it that the engine is closed before the running loop is.
 
         A loop closes the asynchronous generators that it has started (`shutdown_asyncgens`).
         """
-        if self._keeper is None and in_event_loop():
+        if in_event_loop():
             self._keeper = _disposing(self.engine)
             try:
                 self._keeper.__anext__().send(None)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bali.database.pools import SteadyPool
+from bali.database.pools import SteadyPool, has_listeners
 from bali.database.types import in_utc
 
 __all__ = ["DirectEngine", "NotDirectError", "Row"]
@@ -62,7 +62,7 @@ class DirectEngine:
         if known is None and statement in self._statements:
             raise NotDirectError
         entry = await pool.borrow()
-        connection = entry.driver_connection
+        connection = entry.dbapi_connection.driver_connection  # type: ignore[union-attr]  # it is open
         try:
             if known is None:
                 known = await self._compiled(statement, driver, connection)
@@ -223,4 +223,5 @@ def _is_observed(engine: Any, pool: SteadyPool) -> bool:
         return True
     if not engine._has_events:  # noqa: SLF001 - same
         return False
-    return any(getattr(engine.dispatch, name) for name in _OBSERVED)
+    events = engine.dispatch
+    return has_listeners(*[getattr(events, name) for name in _OBSERVED])

@@ -28,7 +28,7 @@ from bali.errors import (
     ValidationFailed,
 )
 
-__all__ = ["is_disconnect", "mapped_errors", "meaning_of"]
+__all__ = ["error_for", "is_disconnect", "mapped_errors", "meaning_of"]
 
 _RETRY_SECONDS = 1.0
 _DUPLICATE = {"23505", "23P01", 1062, 1586, "SQLITE_CONSTRAINT_UNIQUE",
@@ -63,10 +63,15 @@ def mapped_errors(metadata: MetaData | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found = meaning_of(error, metadata) or _outside_sqlalchemy(error)
+        found = error_for(error, metadata)
         if found is None:
             raise
         raise found from error
+
+
+def error_for(error: Exception, metadata: MetaData | None) -> BaliError | None:
+    """Return what `mapped_errors` raises in place of an error; None for one that passes."""
+    return meaning_of(error, metadata) or _outside_sqlalchemy(error)
 
 
 def meaning_of(error: BaseException, metadata: MetaData | None = None) -> BaliError | None:

@@ -11,7 +11,7 @@ from sqlalchemy import exc
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util.concurrency import await_, greenlet_spawn
 
-__all__ = ["SteadyPool"]
+__all__ = ["SteadyPool", "has_listeners"]
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class SteadyPool(AsyncAdaptedQueuePool):
     def is_observed(self) -> bool:
         """Whether somebody wants to see connections come and go."""
         events: Any = self.dispatch
-        return bool(self._pre_ping or events.checkout or events.checkin or events.reset)
+        return self._pre_ping or has_listeners(events.checkout, events.checkin, events.reset)
 
     async def borrow(self) -> ConnectionPoolEntry:
         """Take a connection as `connect` does, for one statement outside a transaction.
@@ -55,16 +55,10 @@ class SteadyPool(AsyncAdaptedQueuePool):
         `TimeoutError` when none becomes free in time.
         """
         idle: asyncio.Queue[Any] = self._pool._queue  # type: ignore[attr-defined]  # noqa: SLF001 - of SQLAlchemy's own queue
-        if not idle.empty():
+        try:
             entry = idle.get_nowait()
-        elif -1 < self._max_overflow <= self._overflow:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    entry = await idle.get()
-            except TimeoutError:
-                raise exc.TimeoutError("every connection is in use", code="3o7r") from None
-        else:
-            entry = await greenlet_spawn(self._do_get)
+        except asyncio.QueueEmpty:
+            entry = await self._next_entry(idle)
         if self._is_due(entry):
             try:
                 await _to_the_end(entry.get_connection)
@@ -73,9 +67,21 @@ class SteadyPool(AsyncAdaptedQueuePool):
                 raise
         return entry  # type: ignore[no-any-return]  # what the queue holds
 
+    async def _next_entry(self, idle: asyncio.Queue[Any]) -> Any:
+        if not -1 < self._max_overflow <= self._overflow:
+            return await greenlet_spawn(self._do_get)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await idle.get()
+        except TimeoutError:
+            raise exc.TimeoutError("every connection is in use", code="3o7r") from None
+
     def give_back(self, entry: ConnectionPoolEntry) -> None:
         """Hand a borrowed connection back."""
-        self._do_return_conn(entry)
+        try:
+            self._pool._queue.put_nowait(entry)  # type: ignore[attr-defined]  # noqa: SLF001 - as in `borrow`
+        except asyncio.QueueFull:
+            self._do_return_conn(entry)
 
     async def give_up(self, entry: ConnectionPoolEntry, error: BaseException) -> None:
         """Hand a borrowed connection back that `error` has left in a state nobody knows."""
@@ -93,6 +99,17 @@ class SteadyPool(AsyncAdaptedQueuePool):
             or entry._soft_invalidate_time > begun  # noqa: SLF001 - as `get_connection` does
             or -1 < self._recycle < time.time() - begun
         )
+
+
+def has_listeners(*events: Any) -> bool:
+    """Tell whether somebody listens to one of some events of SQLAlchemy's, as `bool` of each does.
+
+    That would be a call for each, on every statement.
+    """
+    for event in events:  # noqa: SIM110 - a generator costs more
+        if event.listeners or event.parent_listeners:
+            return True
+    return False
 
 
 async def _to_the_end(function: Callable[[], T], undo: Callable[[T], None] | None = None) -> T:

@@ -9,7 +9,7 @@ values in the same way, and a test compares both over every column type.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -21,12 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bali.database.aip_filter import filter_condition
 from bali.database.columns import columns_of
 from bali.database.direct import DirectEngine, NotDirectError
-from bali.database.failures import mapped_errors
+from bali.database.failures import error_for
 from bali.database.filters import get_filters_expr
 from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_after
 from bali.database.schema import ModelSchema
 from bali.database.soft_delete import is_alive
-from bali.database.tokens import Place, decode_token, encode_token
+from bali.database.tokens import Place, decode_token, digest_of, token_after
 from bali.resources import ListQuery, Page
 from bali.schemas.behaviour import input_only_attributes
 from bali.schemas.rows import Rows
@@ -68,6 +68,7 @@ class ReadPlan:
         #: Makes an object of a row.
         self.make = _maker(made or schema, self._names)
         key = self._model.__mapper__.primary_key[0]
+        self._key_name: str = store.key_name
         by_key = select(*self.columns).where(key == bindparam("key", type_=key.type))
         #: By whether deleted items are left out.
         self._gets = {False: by_key}
@@ -75,7 +76,7 @@ class ReadPlan:
             self._gets[True] = by_key.where(is_alive(self._model))
         #: The statements that are used again, as they are.
         self._kept: set[Select[Any]] = set(self._gets.values())
-        self._lists: dict[tuple[str, str, bool], tuple[tuple[Term, ...], Select[Any]]] = {}
+        self._lists: dict[tuple[str, str, bool], _Ordered] = {}
         self._engines: dict[int, tuple[AsyncEngine, AsyncEngine]] = {}
 
     async def get(self, store: Any, key: Any) -> BaseModel:
@@ -89,50 +90,51 @@ class ReadPlan:
             raise self._store.missing(key)
         return self.make(row)
 
-    async def list(self, store: Any, query: ListQuery) -> Page[BaseModel]:
-        """Return one page of those in `store`, of a query that this serves."""
-        terms, statement = self._list(query.order_by, hides_deleted=store.hides_deleted)
+    async def list(self, store: Any, query: ListQuery) -> Page[BaseModel] | None:
+        """Return one page of those in `store`; None for a query that the store has to answer."""
+        if query.with_total:
+            return None
+        ordered = self._ordered(query.order_by, hides_deleted=store.hides_deleted)
+        if ordered is None:
+            return None
         conditions = list(store.limits)
         if query.page_token:
-            after: Any = self._place(query, terms).values
-            conditions.append(rows_after(terms, after, self._database.backend))
+            after = self._place(query, ordered.terms).values
+            if after is None:
+                return None
+            conditions.append(rows_after(ordered.terms, after, self._database.backend))
         if query.filters:
             conditions += get_filters_expr(self._model, **query.filters)
         if query.condition is not None:
             conditions += filter_condition(self._model, query.condition, query.relations)
         limits = {"limit": query.page_size + 1, "offset": query.skip}
-        rows = await self._rows(statement, limits, conditions)
+        rows = await self._rows(ordered.statement, limits, conditions)
         parent = store.parent
         if not rows and parent is not None and not await self._rows(parent.statement):
             raise parent.missing()
         token = ""
         items = Rows(rows[: query.page_size], self._names, self.make)
         if len(rows) > query.page_size:
-            last = _Row(dict(zip(self._names, rows[query.page_size - 1], strict=True)))
+            last = rows[query.page_size - 1]
+            values = [last[place] for place in ordered.places]
+            arguments = query.arguments
+            digest = digest_of(ordered.terms, arguments) if arguments else ordered.digest
             secret = self._database.page_token_secret
-            token = encode_token(terms, last, self._store.key_name, query.arguments, secret)
+            token = token_after(ordered.terms, values, self._key_name, digest, secret)
         return Page(items=items, next_page_token=token)
-
-    def serves(self, query: ListQuery) -> bool:
-        """Tell whether `list` can answer a query; the store answers the others."""
-        if query.with_total:
-            return False
-        terms = self._list(query.order_by)[0]
-        if not all(term.name in self._names for term in terms):
-            return False
-        return not query.page_token or self._place(query, terms).values is not None
 
     def _place(self, query: ListQuery, terms: tuple[Term, ...]) -> Place:
         secret = self._database.page_token_secret
-        return decode_token(query.page_token, terms, self._store.key_name, query.arguments, secret)
+        return decode_token(query.page_token, terms, self._key_name, query.arguments, secret)
 
-    def _list(
-        self, order_by: str, *, hides_deleted: bool = False
-    ) -> tuple[tuple[Term, ...], Select[Any]]:
+    def _ordered(self, order_by: str, *, hides_deleted: bool) -> _Ordered | None:
+        """Return what a list in an order needs, None for an order by what is not read here."""
         backend = self._database.backend
         known = self._lists.get((backend, order_by, hides_deleted))
         if known is None:
             terms = ordering_of(self._model, order_by, frozenset(self._names))
+            if not all(term.name in self._names for term in terms):
+                return None
             statement = (
                 select(*self.columns)
                 .order_by(*order_by_clauses(terms, backend))
@@ -141,7 +143,8 @@ class ReadPlan:
             )
             if hides_deleted:
                 statement = statement.where(is_alive(self._model))
-            known = terms, statement
+            places = tuple(self._names.index(term.name) for term in terms)
+            known = _Ordered(terms, places, statement, digest_of(terms, {}))
             if len(self._lists) < _MAX_STATEMENTS:
                 self._lists[backend, order_by, hides_deleted] = known
                 self._kept.add(statement)
@@ -151,20 +154,30 @@ class ReadPlan:
         self, statement: Any, values: Mapping[str, Any] = _NOTHING, conditions: Sequence[Any] = ()
     ) -> Sequence[Any]:
         """Return the rows of a statement; one that was made at start goes the short way."""
-        with mapped_errors(self._database.metadata):
+        try:
             if conditions:
                 statement = statement.where(*conditions)
             elif statement in self._kept:
                 direct: DirectEngine = self._database.direct
-                with suppress(NotDirectError):
+                try:
                     return await direct.fetch(statement, values)
-            try:
-                return await self._execute(statement, values)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
-            # The connection had gone stale in the pool, and with it all others of its age.
+                except NotDirectError:
+                    pass
+            return await self._executed(statement, values)
+        except Exception as error:
+            found = error_for(error, self._database.metadata)
+            if found is None:
+                raise
+            raise found from error
+
+    async def _executed(self, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+        try:
             return await self._execute(statement, values)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        # The connection had gone stale in the pool, and with it all others of its age.
+        return await self._execute(statement, values)
 
     async def _execute(self, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
         connection: AsyncConnection
@@ -184,11 +197,14 @@ class ReadPlan:
         return known[1]
 
 
-class _Row:
-    """A row with attributes, for what takes model objects."""
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """An ordering: its terms, their places in a row, its statement, its digest for tokens."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.__dict__.update(values)
+    terms: tuple[Term, ...]
+    places: tuple[int, ...]
+    statement: Select[Any]
+    digest: str
 
 
 def _maker(schema: type[BaseModel], names: tuple[str, ...]) -> Callable[[Any], BaseModel]:

@@ -24,11 +24,13 @@ from bali.database.columns import python_type
 from bali.database.ordering import Term
 from bali.errors import InvalidArgument
 
-__all__ = ["Place", "decode_token", "encode_token", "invalid_token"]
+__all__ = ["Place", "decode_token", "digest_of", "encode_token", "invalid_token", "token_after"]
 
 _SIGNATURE_BYTES = 16
 #: Sort values that take more than this are not in the token: the row is looked up by its key.
 _MAX_VALUES_BYTES = 2000
+#: The types whose values are the same in JSON.
+_PLAIN = frozenset({int, str, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +48,23 @@ def encode_token(
     terms: Sequence[Term], item: Any, key_name: str, arguments: Mapping[str, Any], secret: bytes
 ) -> str:
     """Return the token that goes on after `item`."""
-    values = [_adapter(term).dump_python(getattr(item, term.name), mode="json") for term in terms]
-    digest = _digest(terms, arguments)
-    payload = to_json({"a": digest, "v": values})
+    values = [getattr(item, term.name) for term in terms]
+    return token_after(terms, values, key_name, digest_of(terms, arguments), secret)
+
+
+def token_after(
+    terms: Sequence[Term], values: Sequence[Any], key_name: str, digest: str, secret: bytes
+) -> str:
+    """Return the token that goes on after the item with these sort values; see `digest_of`."""
+    shown = [
+        value if type(value) in _PLAIN else _adapter(term).dump_python(value, mode="json")
+        for term, value in zip(terms, values, strict=True)
+    ]
+    payload = to_json({"a": digest, "v": shown})
     if len(payload) > _MAX_VALUES_BYTES:
-        key = next(term for term in terms if term.name == key_name)
-        shown = _adapter(key).dump_python(getattr(item, key_name), mode="json")
-        payload = to_json({"a": digest, "k": shown})
-    return base64.urlsafe_b64encode(_sign(payload, secret) + payload).decode().rstrip("=")
+        [key] = [place for place, term in enumerate(terms) if term.name == key_name]
+        payload = to_json({"a": digest, "k": shown[key]})
+    return base64.b64encode(_sign(payload, secret) + payload, b"-_").decode().rstrip("=")
 
 
 def decode_token(
@@ -71,7 +82,7 @@ def decode_token(
     if not hmac.compare_digest(signature, _sign(payload, secret)):
         raise invalid_token()
     content = json.loads(payload)
-    if content["a"] != _digest(terms, arguments):
+    if content["a"] != digest_of(terms, arguments):
         raise InvalidArgument(
             "The page token belongs to a list with another ordering or other filters; keep all "
             "arguments but page_size and skip as they were",
@@ -104,7 +115,8 @@ def _adapter_of(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind | None)
 
 
-def _digest(terms: Sequence[Term], arguments: Mapping[str, Any]) -> str:
+def digest_of(terms: Sequence[Term], arguments: Mapping[str, Any]) -> str:
+    """Return what a token says of the list that it belongs to."""
     return _digest_of(
         terms[0].column.table.fullname,
         tuple((term.name, term.is_descending) for term in terms),

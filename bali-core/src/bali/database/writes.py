@@ -20,7 +20,8 @@ from sqlalchemy.types import TypeDecorator
 
 from bali.database.columns import columns_of
 from bali.database.direct import DirectEngine, NotDirectError
-from bali.database.failures import mapped_errors
+from bali.database.failures import error_for
+from bali.database.pools import has_listeners
 from bali.database.reads import ReadPlan
 from bali.database.session import UnitSession
 from bali.database.soft_delete import SoftDelete, is_alive
@@ -104,17 +105,21 @@ class WritePlan:
         database = self._database
         if database.scope is not None or database.backend not in _RETURNING:
             return False
-        return not any(_listeners())
+        return not has_listeners(*_listeners())
 
     async def _row(self, statement: Executable, row: Mapping[str, Any]) -> BaseModel | None:
         direct: DirectEngine = self._database.direct
-        with mapped_errors(self._database.metadata):
-            try:
-                rows = await direct.fetch(statement, row)
-            except NotDirectError as error:
-                if error.is_harmless:
-                    return None
-                raise Unavailable("The database did not confirm that the work is stored") from error
+        try:
+            rows = await direct.fetch(statement, row)
+        except NotDirectError as error:
+            if error.is_harmless:
+                return None
+            raise Unavailable("The database did not confirm that the work is stored") from error
+        except Exception as error:
+            found = error_for(error, self._database.metadata)
+            if found is None:
+                raise
+            raise found from error
         return self._read.make(rows[0]) if rows else None
 
     def _insert(self, names: frozenset[str]) -> Executable | None:

@@ -37,7 +37,8 @@ def compile_rows(slots: Iterable[Slot], names: Sequence[str]) -> FillRow:
     for place, name in enumerate(names):
         if name in known:
             lines += _lines(known[name], place, given)
-    return _compiled("row", lines, given)
+    fill: FillRow = _compiled("row", lines, given)
+    return fill
 
 
 def compile_objects(slots: Iterable[Slot]) -> FillObject | None:
@@ -51,7 +52,8 @@ def compile_objects(slots: Iterable[Slot]) -> FillObject | None:
         if not _is_plain(slot.attribute):
             return None
         lines += [f"v{place} = item.{slot.attribute}", *_lines(slot, place, given)]
-    return _compiled("item", lines or ["pass"], given)
+    fill: FillObject = _compiled("item", lines or ["pass"], given)
+    return fill
 
 
 def _compiled(source: str, lines: Iterable[str], given: dict[str, Any]) -> Any:

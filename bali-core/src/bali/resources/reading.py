@@ -67,10 +67,9 @@ def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Short:
     name, response = str(spec.keyword_of_body), spec.response_model
 
     async def read(keywords: Mapping[str, Any], context: Context) -> BaseModel | None:
-        query = keywords[name].query()
-        if response is None or not plan.serves(query):
+        page = await plan.list(sight(context), keywords[name].query())
+        if response is None or page is None:
             return None
-        page = await plan.list(sight(context), query)
         is_seen = context.protocol == "local" or context.expand or context.read_mask
         items = list(page.items) if is_seen else page.items  # encoders take rows as they are
         return response.model_construct(

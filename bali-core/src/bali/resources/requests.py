@@ -168,7 +168,7 @@ class ListRequest(BaseModel):
 
         Raises `ValidationFailed` when the list takes none.
         """
-        if not self.filter.strip():
+        if not self.filter or not self.filter.strip():
             return None
         if self.filter_fields is None:
             text = "this list takes no filter"
@@ -182,18 +182,19 @@ class ListRequest(BaseModel):
 
     def query(self) -> ListQuery:
         """Return the same as a store takes it."""
+        private = self.__pydantic_private__ or {}
         return ListQuery(
-            page_size=self.limit,
+            page_size=self.page_size or self.default_page_size,
             page_token=self.page_token,
             skip=self.skip,
             order_by=self.order_by,
             with_total=self.with_total,
-            filters=self.filters,
+            filters=self.filters if self.filter_attributes else {},
             sortable=self.sortable_names,
             filter=self.filter,
-            condition=self.condition,
-            show_deleted=getattr(self, "show_deleted", False),
-            relations=self._relations,
+            condition=self.condition if self.filter else None,
+            show_deleted=self.__dict__.get("show_deleted", False),
+            relations=private.get("_relations", {}),
             parents={name: getattr(self, held) for name, held in self.parent_attributes.items()},
         )
 

@@ -100,11 +100,8 @@ class ReadPlan(Protocol):
     async def get(self, store: Store, key: Any) -> BaseModel:
         """Return the item with this key; raise `NotFound` when there is none."""
 
-    def serves(self, query: ListQuery) -> bool:
-        """Tell whether `list` can answer a query."""
-
-    async def list(self, store: Store, query: ListQuery) -> Page[BaseModel]:
-        """Return one page of a query that it serves."""
+    async def list(self, store: Store, query: ListQuery) -> Page[BaseModel] | None:
+        """Return one page; None for a query that only `Store.list` can answer."""
 
 
 class WritePlan(Protocol):

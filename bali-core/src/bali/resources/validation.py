@@ -103,9 +103,9 @@ class Validator:
         spec = self._spec
         keywords: dict[str, Any] = {}
         if spec.keyword_of_id is not None:
-            keywords[spec.keyword_of_id] = self._parameters.value(parameters, "id")
+            keywords[spec.keyword_of_id] = getattr(parameters, self._parameters.names["id"])
         for name, keyword in spec.keywords.items():
-            keywords[keyword] = self._parameters.value(parameters, name)
+            keywords[keyword] = getattr(parameters, self._parameters.names[name])
         if spec.keyword_of_body is not None:
             keywords[spec.keyword_of_body] = parameters if spec.body is None else body
         return keywords
@@ -113,16 +113,18 @@ class Validator:
     def _split(
         self, arguments: Mapping[str, Any], errors: list[FieldError]
     ) -> tuple[dict[str, Any], Any]:
-        body_field = self._spec.body_field
+        body_field, part = self._spec.body_field, self._parameters
+        has_rest = self._spec.body is not None and body_field is None
         own: dict[str, Any] = {}
         rest: dict[str, Any] = {}
         for name, value in arguments.items():
             if name == body_field:
                 continue
-            is_of_body = self._spec.body is not None and body_field is None
-            if is_of_body and name not in self._parameters.names:
+            if name in part.names:
+                own[name] = value
+            elif has_rest:
                 rest[name] = value
-            elif self._parameters.accepts(name):
+            elif part.accepts(name):
                 own[name] = value
             else:
                 errors.append(wrong_field(name, "UNKNOWN_FIELD", "is not a field of this request"))
@@ -134,7 +136,7 @@ class Validator:
         part = self._body
         body: dict[str, Any] = {}
         for name, value in sent.items():
-            if not part.accepts(name):
+            if name not in part.names and not part.accepts(name):
                 errors.append(wrong_field(name, "UNKNOWN_FIELD", "is not a field of this request"))
             elif name not in part.output_only:
                 body[name] = value
@@ -182,10 +184,6 @@ class _Part:
         known = name in self.names or name in self.former or name in self.output_only
         return self._is_open or known
 
-    def value(self, validated: BaseModel | None, name: str) -> Any:
-        """Return the value of a field by its wire name."""
-        return getattr(validated, self.names[name])
-
     def validate(
         self,
         values: Mapping[str, Any],
@@ -201,11 +199,15 @@ class _Part:
             return None
         try:
             # The alias is the name on the wire, whatever the configuration of a model says.
-            validated = self.model.model_validate(values, by_alias=True)
+            validated: BaseModel = self.model.__pydantic_validator__.validate_python(
+                values, by_alias=True
+            )
         except ValidationError as error:
             errors.extend(self._as_sent(values, field_errors(error, self.node)))
             return None
-        errors.extend(self._as_sent(values, check_values(validated)))
+        problems = check_values(validated)
+        if problems:
+            errors.extend(self._as_sent(values, problems))
         if is_replacement:
             names = {name for wire, name in self.names.items() if wire not in self.output_only}
             validated.__pydantic_fields_set__.update(names - kept_names(type(validated)))
