@@ -22,10 +22,10 @@ from bali.errors import (
     Unavailable,
     ValidationFailed,
 )
+from bali.propagation import current
 from bali.proto import status_proto
 from bali.proto.status import DETAILS_KEY
 from bali.resources import Context
-from bali.resources.context import enter_context, leave_context
 from bali.testing import live_server
 from tests.clients.both import Blocking
 from tests.clients.generated import UserServer, module
@@ -198,10 +198,10 @@ def test_an_unexpected_error_of_a_service_is_internal_here_too(server: UserServe
 def test_a_caller_without_time_is_told_before_anything_is_sent(
     client: Any, server: UserServer
 ) -> None:
-    token = enter_context(Context.with_timeout(0.0))
+    token = current.set(Context.with_timeout(0.0))
     try:
         with pytest.raises(DeadlineExceeded, match="was called"):
             client.get_user(id=1)
     finally:
-        leave_context(token)
+        current.reset(token)
     assert server.seen == []

@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from bali.errors import ConfigurationError, DeadlineExceeded, ResourceExhausted, Unavailable
+from bali.propagation import current
 from bali.resources import Context
-from bali.resources.context import enter_context, leave_context
 from tests.clients.both import Blocking
 from tests.clients.generated import UserServer, module
 from tests.clients.test_errors import failing
@@ -168,13 +168,13 @@ def test_incoming_metadata_is_sent_on_where_that_is_wanted(
     client: Any, server: UserServer, pb2: Any
 ) -> None:
     server.behaviours["GetUser"] = lambda *_: pb2.User()
-    token = enter_context(Context(metadata={"authorization": "Bearer t", "cookie": "c"}))
+    token = current.set(Context(metadata={"authorization": "Bearer t", "cookie": "c"}))
     try:
         client.get_user(id=1)
         with opened(client, server, forward=("authorization",)) as other:
             other.get_user(id=1)
     finally:
-        leave_context(token)
+        current.reset(token)
     first, second = (seen.metadata for seen in server.seen)
     assert "authorization" not in first
     assert second["authorization"] == "Bearer t"
@@ -358,12 +358,12 @@ def test_incoming_metadata_that_grpc_cannot_carry_is_not_forwarded(
 ) -> None:
     server.behaviours["GetUser"] = lambda *_: pb2.User()
     incoming = {"x-name": "größe", "x-tenant": "acme"}
-    token = enter_context(Context(operation="x", protocol="rest", metadata=incoming))
+    token = current.set(Context(operation="x", protocol="rest", metadata=incoming))
     try:
         with opened(client, server, forward=("x-name", "x-tenant")) as other:
             other.get_user(id=1)
     finally:
-        leave_context(token)
+        current.reset(token)
     sent = server.seen[-1].metadata
     assert (sent.get("x-tenant"), sent.get("x-name")) == ("acme", None)
     assert "not forwarded: metadata 'x-name'" in caplog.text

@@ -4,8 +4,8 @@ import asyncio
 import datetime
 import time
 
+from bali.propagation import current
 from bali.resources import Context, Principal, current_context, new_request_id
-from bali.resources.context import enter_context, leave_context
 
 
 def test_a_context_has_a_request_id_of_its_own() -> None:
@@ -52,7 +52,7 @@ def test_a_deadline_that_has_passed_leaves_no_time() -> None:
 
 async def test_the_current_context_is_that_of_the_task() -> None:
     async def serve(context: Context) -> bool:
-        enter_context(context)
+        current.set(context)
         await asyncio.sleep(0)
         return current_context() is context
 
@@ -62,9 +62,9 @@ async def test_the_current_context_is_that_of_the_task() -> None:
 
 def test_leaving_restores_the_context_before() -> None:
     outer, inner = Context(), Context()
-    first = enter_context(outer)
-    second = enter_context(inner)
-    leave_context(second)
+    first = current.set(outer)
+    second = current.set(inner)
+    current.reset(second)
     assert current_context() is outer
-    leave_context(first)
+    current.reset(first)
     assert current_context() is None

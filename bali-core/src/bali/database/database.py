@@ -66,7 +66,8 @@ class Database:
         self._secret: bytes | None = None
         self._engines: dict[asyncio.AbstractEventLoop, _Connected] = {}
         weakref.finalize(self, _close_later, self._engines).atexit = False
-        self._scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
+        #: The transaction that the running task takes part in; units and transactions set it.
+        self.current_scope: contextvars.ContextVar[Scope | None] = contextvars.ContextVar(
             "bali_unit_of_work", default=None
         )
         self.Model, self.BaseModel = make_models(self)
@@ -240,11 +241,7 @@ class Database:
     @property
     def scope(self) -> Scope | None:
         """The transaction that the running task takes part in."""
-        return self._scope.get()
-
-    def enter(self, scope: Scope | None) -> None:
-        """Make `scope` that of the running task; for units and transactions themselves."""
-        self._scope.set(scope)
+        return self.current_scope.get()
 
     @property
     def session(self) -> AsyncSession:

@@ -65,6 +65,7 @@ class Unit(Scope):
 
     def __init__(self, database: Database, *, joins: bool = True) -> None:
         self._database = database
+        self._current = database.current_scope
         self._joins = joins
         self._session: AsyncSession | None = None
         self._outer: Scope | None = None
@@ -76,13 +77,13 @@ class Unit(Scope):
         self._lock: asyncio.Lock | None = None
 
     async def __aenter__(self) -> Unit:  # noqa: PYI034 - it may be the one around it
-        outer = self._database.scope
+        outer = self._current.get()
         if outer is not None:
             if self._joins and not outer.unit.is_over:
                 self._outer = outer
                 return outer.unit
             self._former = outer
-        self._database.enter(self)
+        self._current.set(self)
         return self
 
     async def __aexit__(
@@ -93,7 +94,7 @@ class Unit(Scope):
     ) -> None:
         if self._outer is not None:
             return
-        self._database.enter(self._former)
+        self._current.set(self._former)
         if error is None and self._session is None:
             self._is_over = True
         else:
@@ -335,7 +336,7 @@ class Transaction:
             return self._enter_own().session
         self._parent = outer
         scope, self._nested = await outer.unit.begin(outer)
-        self._database.enter(scope)
+        self._database.current_scope.set(scope)
         return scope.unit.session
 
     async def __aexit__(
@@ -344,7 +345,7 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._database.enter(self._former)
+        self._database.current_scope.set(self._former)
         await self._leave(error)
 
     def __enter__(self) -> None:
@@ -356,7 +357,7 @@ class Transaction:
             return
         self._parent = outer
         scope, self._nested = run_blocking(outer.unit.begin(outer))
-        self._database.enter(scope)
+        self._database.current_scope.set(scope)
 
     def __exit__(
         self,
@@ -364,12 +365,12 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._database.enter(self._former)
+        self._database.current_scope.set(self._former)
         run_blocking(self._leave(error))
 
     def _enter_own(self) -> Unit:
         self._own = Unit(self._database)
-        self._database.enter(self._own)
+        self._database.current_scope.set(self._own)
         return self._own
 
     async def _leave(self, error: BaseException | None) -> None:

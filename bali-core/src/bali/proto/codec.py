@@ -87,8 +87,9 @@ class Codec:
     __slots__ = (
         "_by_name",
         "_expanded",
+        "_fill_object",
         "_make",
-        "_object_fillers",
+        "_objects",
         "_present",
         "_puts",
         "_row_fillers",
@@ -132,7 +133,8 @@ class Codec:
         self._expanded = expanded
         self._slots = tuple(slots)
         self._row_fillers: dict[tuple[str, ...], FillRow] = {}
-        self._object_fillers: dict[type, FillObject] = {}
+        self._objects: set[type] = set()
+        self._fill_object: FillObject = self._fill_from_object
         self._puts = tuple(
             (slot.attribute, slot.plain_name, slot.put, slot.takes_none, slot.default)
             for slot in self._slots
@@ -165,10 +167,9 @@ class Codec:
 
     def fill(self, message: Any, value: Any) -> None:
         """Put an object or a mapping into a message; see `to_message`."""
-        fill = self._object_fillers.get(type(value))
-        if fill is not None:
+        if type(value) in self._objects:
             try:
-                fill(message, value)
+                self._fill_object(message, value)
             except Exception:  # noqa: BLE001 - the way below tells which value it was
                 message.Clear()
             else:
@@ -183,10 +184,11 @@ class Codec:
 
     def _learn(self, kind: type) -> None:
         """Have objects of a class filled in by code from now on, where they lack nothing."""
-        if not self._expanded and len(self._object_fillers) < _MAX_CLASSES:
-            fill = compile_objects(self._slots)
-            if fill is not None:
-                self._object_fillers[kind] = fill
+        if self._expanded or len(self._objects) >= _MAX_CLASSES:
+            return
+        if not self._objects:
+            self._fill_object = compile_objects(self._slots)
+        self._objects.add(kind)
 
     def row_filler(self, names: tuple[str, ...]) -> FillRow:
         """Return what puts rows of values, in the order of `names`, into messages."""

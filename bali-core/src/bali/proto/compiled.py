@@ -41,17 +41,18 @@ def compile_rows(slots: Iterable[Slot], names: Sequence[str]) -> FillRow:
     return fill
 
 
-def compile_objects(slots: Iterable[Slot]) -> FillObject | None:
-    """Return what fills messages from objects with all the attributes; None where it cannot.
+def compile_objects(slots: Iterable[Slot]) -> FillObject:
+    """Return what fills messages from objects with all the attributes.
 
     It raises whatever a value raises that does not fit, and `AttributeError` for an absent one.
     """
     given: dict[str, Any] = dict(_NAMES)
     lines: list[str] = []
     for place, slot in enumerate(slots):
-        if not _is_plain(slot.attribute):
-            return None
-        lines += [f"v{place} = item.{slot.attribute}", *_lines(slot, place, given)]
+        source = f"getattr(item, {slot.attribute!r})"
+        if _is_plain(slot.attribute):
+            source = f"item.{slot.attribute}"
+        lines += [f"v{place} = {source}", *_lines(slot, place, given)]
     fill: FillObject = _compiled("item", lines or ["pass"], given)
     return fill
 

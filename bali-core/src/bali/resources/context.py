@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextvars
 import datetime
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from bali.propagation import Circumstances, current, new_request_id, new_traceparent, trace_id_of
+from bali.propagation import current, new_request_id, new_traceparent, trace_id_of
 from bali.resources.spec import ActionSpec
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
     "new_request_id",
 ]
 
-Token: TypeAlias = contextvars.Token[Circumstances | None]
 #: All of it, in percent.
 _WHOLE_PERCENT = 100
 ProtocolName: TypeAlias = Literal["local", "rest", "grpc", "connect", "grpc-web"]
@@ -94,7 +92,7 @@ class Context:
     metadata: Mapping[str, str | bytes] = field(default_factory=dict)
     principal: Principal | None = None
     deadline_monotonic: float | None = None
-    request_id: str = ""
+    request_id: str = field(default_factory=new_request_id)
     peer: str = ""
     peer_certificate: PeerCertificate | None = None
     response_metadata: dict[str, str] = field(default_factory=dict)
@@ -108,10 +106,6 @@ class Context:
     expand: tuple[str, ...] = ()
     parents: Mapping[str, Any] = field(default_factory=dict)
     _traceparent: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.request_id:
-            self.request_id = new_request_id()
 
     @classmethod
     def with_timeout(cls, seconds: float | None, **values: Any) -> Context:
@@ -202,13 +196,3 @@ def current_context() -> Context | None:
     """Return the context of the call that this task or worker thread serves, None outside one."""
     context = current.get()
     return context if isinstance(context, Context) else None
-
-
-def enter_context(context: Context | None) -> Token:
-    """Make `context` the current one of this task; the result takes it back (`leave_context`)."""
-    return current.set(context)
-
-
-def leave_context(token: Token) -> None:
-    """Make current again what was so before `enter_context`."""
-    current.reset(token)

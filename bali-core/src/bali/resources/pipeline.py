@@ -19,10 +19,11 @@ from pydantic import BaseModel
 
 from bali.concurrency import cancelled_once, in_context, run_in_thread
 from bali.errors import BaliError, ConfigurationError, DeadlineExceeded, Internal
+from bali.propagation import current
 from bali.resources.access import AccessLine, access_log
 from bali.resources.admission import Admission
 from bali.resources.batches import validator_of
-from bali.resources.context import Authenticator, Call, Context, enter_context, leave_context
+from bali.resources.context import Authenticator, Call, Context
 from bali.resources.expanding import EXPAND
 from bali.resources.guards import Guard
 from bali.resources.longrunning import Conclude, Operation, Operations
@@ -96,7 +97,7 @@ class Pipeline:
 
     async def _run(self, call: Call) -> BaseModel | None:
         context = call.context
-        token = enter_context(context)
+        token = current.set(context)
         timeout: asyncio.Timeout | None = None
         try:
             admission = self.stream_admission if call.spec.is_waiting else self.admission
@@ -120,7 +121,7 @@ class Pipeline:
                 raise
             raise _outward(error, context, timeout) from error
         finally:
-            leave_context(token)
+            current.reset(token)
 
     async def _answer(self, call: Call) -> BaseModel | None:
         spec, context = call.spec, call.context
@@ -129,6 +130,9 @@ class Pipeline:
         if prepared.permissions or self.authenticator is not None:
             await self._authorize(prepared, context)
         keywords = prepared.read(call.arguments, context)
+        if prepared.is_simple:
+            async with _open(self.units):
+                return await _result(spec, prepared.make(context), keywords)
         result = None
         if prepared.short is not None:
             result = await prepared.short(keywords, context)
@@ -196,7 +200,7 @@ class Pipeline:
         """
         context = call.context
         with AccessLine(call):
-            token = enter_context(context)
+            token = current.set(context)
             try:
                 await cancelled_once(_staying(self._perform(call, conclude)))
             except BaliError:
@@ -206,7 +210,7 @@ class Pipeline:
                     raise
                 raise _outward(error, context, None) from error
             finally:
-                leave_context(token)
+                current.reset(token)
 
     async def _perform(self, call: Call, conclude: Conclude) -> None:
         spec = call.spec
@@ -229,7 +233,7 @@ class Pipeline:
         with AccessLine(call):
             context = call.context
             variables = contextvars.copy_context()
-            variables.run(enter_context, context)
+            variables.run(current.set, context)
             items = self._results(call)
             timeout: asyncio.Timeout | None = None
             try:
@@ -281,6 +285,7 @@ class _Prepared:
         "_relations",
         "_spec",
         "is_checked",
+        "is_simple",
         "make",
         "permissions",
         "repeater",
@@ -300,6 +305,12 @@ class _Prepared:
         self._guard = None if guard.is_idle else guard
         self.is_checked = bool(spec.parents) or self._guard is not None
         self.repeater: Repeater | None = None
+        #: Nothing is left to do but what the action itself does.
+        self.is_simple = (
+            self.short is None
+            and not (self.is_checked or spec.reserved or spec.work)
+            and not any((spec.etags, spec.expansions, spec.read_masks))
+        )
         store = spec.resource.find_store() if "request_id" in spec.reserved else None
         if isinstance(store, ContractStore):
             self.repeater = Repeater(spec, store.repeats)
