@@ -36,7 +36,7 @@ class FrameCursor:
         The place is an offset in `data`: 0 is before it, `len(data)` behind it.
         """
         start = len(self._head)
-        boundary = 0 if self.at_boundary and self.has_frames else None
+        boundary = 0 if self.has_frames and not (self._skip or start) else None
         if start:
             data = self._head + data
             self._head = b""
@@ -46,7 +46,8 @@ class FrameCursor:
             if self.has_frames:
                 boundary = position - start
             self.has_frames = True
-            position += _HEAD_BYTES + int.from_bytes(data[position : position + 3], "big")
+            length = data[position] << 16 | data[position + 1] << 8 | data[position + 2]
+            position += _HEAD_BYTES + length
         if position < size:
             if self.has_frames:
                 boundary = position - start

@@ -40,11 +40,9 @@ class Relay:
         self._forget: Callable[[], None] | None = None
         self._write_timeout_seconds: float | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._is_goaway_due = False
-        self._cursor = FrameCursor()
         self._transport = transport
         self._client = _Side(self, transport)
-        self._server = _ServerSide(self, None)
+        self._server = _ServerSide(self, transport)
         self._client.other = self._server
         self._server.other = self._client
         self._head = head
@@ -60,10 +58,7 @@ class Relay:
 
     def send_goaway(self) -> None:
         """Tell the client, between two frames, to open no new call on this connection."""
-        self._is_goaway_due = True
-        if self._cursor.has_frames and self._cursor.at_boundary:
-            self._is_goaway_due = False
-            self._client.write(GOAWAY)
+        self._server.send_goaway()
 
     def abort(self) -> None:
         """Cut both sides."""
@@ -84,6 +79,8 @@ class Relay:
             return
         self._server.write(self._head)
         self._head = b""
+        self._client.pass_on()
+        client.set_protocol(self._client)  # loops remember what they call with data
         client.resume_reading()
 
     async def _open(self, sock: socket.socket) -> None:
@@ -95,14 +92,6 @@ class Relay:
         except BaseException:
             sock.close()
             raise
-
-    def relay_to_client(self, data: bytes) -> None:
-        """Pass on what the gRPC server sent; put a GOAWAY that is due between two frames."""
-        place = self._cursor.feed(data)
-        if self._is_goaway_due and place is not None:
-            self._is_goaway_due = False
-            data = data[:place] + GOAWAY + data[place:]
-        self._client.write(data)
 
     def side_lost(self, side: _Side, exc: Exception | None) -> None:
         """Carry the end of one side over to the other."""
@@ -136,6 +125,14 @@ class _Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.other.write(data)
+
+    def pass_on(self) -> None:
+        """Write what comes to the other side from now on, without a stop here.
+
+        No data comes after this side's end, nor once the other is lost and this one closing.
+        """
+        if self.other.transport is not None:
+            self.data_received = self.other.transport.write  # type: ignore[method-assign]
 
     def eof_received(self) -> bool:
         # TLS has no half-closed state: there the end of one direction ends the connection.
@@ -201,8 +198,27 @@ class _Side(asyncio.Protocol):
 class _ServerSide(_Side):
     """The private connection; what comes from it is watched for the ends of frames."""
 
+    def __init__(self, relay: Relay, client: asyncio.Transport) -> None:
+        super().__init__(relay, None)
+        self._cursor = FrameCursor()
+        self._feed = self._cursor.feed
+        self._write_to_client = client.write
+        self._is_goaway_due = False
+
     def data_received(self, data: bytes) -> None:
-        self._relay.relay_to_client(data)
+        """Pass on what the gRPC server sent; put a GOAWAY that is due between two frames."""
+        place = self._feed(data)
+        if self._is_goaway_due and place is not None:
+            self._is_goaway_due = False
+            data = data[:place] + GOAWAY + data[place:]
+        self._write_to_client(data)
+
+    def send_goaway(self) -> None:
+        """Send a GOAWAY at once, or behind the frame that is under way."""
+        self._is_goaway_due = True
+        if self._cursor.has_frames and self._cursor.at_boundary:
+            self._is_goaway_due = False
+            self.other.write(GOAWAY)
 
     def eof_received(self) -> bool:
         # gRPC ends its direction only by closing the connection.
