@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import faulthandler
 import inspect
 import json
 import sys
@@ -27,6 +28,9 @@ CHECKS = {
     **rpc.CHECKS,
     **replacements.CHECKS,
 }
+
+#: All of it takes a few seconds; less than what the test is given.
+HANG_SECONDS = 120
 
 PREPARED = """
 import asyncio, datetime, gzip, importlib, json, subprocess, sys
@@ -127,7 +131,8 @@ def _run(source: str, place: str, names: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Read the entries, run their checks and tell the outcome."""
+    """Read the entries, run their checks and tell the outcome, or where they hang."""
+    faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
     names: dict[str, Any] = {"__name__": "migration"}
     _run(PREPARED, "prepared", names)
     with redirect_stdout(sys.stderr):
