@@ -25,8 +25,10 @@ NODE := tests/foreign/node
 
 export CHECK
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tests start hundreds of programs; each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo dev test test-default test-others lint format typecheck layers docs-check bench bench-peers pins node clean
+.PHONY: help demo dev test test-default coverage test-others lint format typecheck layers docs-check bench bench-peers pins node clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name text; \
@@ -42,9 +44,12 @@ dev: $(VENV)/.dev ## create .venv with everything development needs
 
 test: test-default test-others ## run the tests on every Python found
 
-test-default: $(VENV)/.dev node ## run the tests on the Python of .venv, with coverage
+test-default: $(VENV)/.dev node ## run the tests on the Python of .venv
 	@echo "==> testing on $$($(BIN)/python --version)"
-	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+coverage: ## the same, and tell which lines and branches they run
+	@$(MAKE) test-default PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"
 
 test-others: node
 	@scripts/pythons --report
