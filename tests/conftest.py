@@ -29,10 +29,16 @@ CONNECT_SECONDS = 5.0
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-#: Folders whose tests say the same on every Python: they run programs, or compare texts.
+#: Folders and files whose tests say the same on every Python: they run programs, compare texts, or
+#: draw many examples.
 ONCE = (
     "benchmarks", "bounds", "classic", "cli", "docs", "foreign", "packaging", "regressions",
-    "behaviour/test_nested_masks.py", "rest/test_schemathesis.py",
+    "app/test_footprint.py", "app/test_own_server.py", "app/test_program.py",
+    "behaviour/test_fields.py", "behaviour/test_masks_of_anything.py",
+    "behaviour/test_nested_masks.py", "behaviour/test_relations.py",
+    "behaviour/test_state_machine.py", "database/migrations/test_history.py",
+    "database/test_aip_filter.py", "operations/test_commands.py", "operations/test_processes.py",
+    "proto/test_lock_history.py", "rest/test_schemathesis.py", "server/test_rolling_restart.py",
 )  # fmt: skip
 #: Databases that differ by their driver, which `tests/database` tries on every Python.
 SERVERS = {"postgres", "postgresql", "mariadb"}
