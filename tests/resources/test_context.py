@@ -50,6 +50,10 @@ def test_a_deadline_that_has_passed_leaves_no_time() -> None:
     assert Context.with_timeout(-5).time_remaining_seconds == 0
 
 
+def test_an_empty_request_id_is_replaced() -> None:
+    assert len(Context(request_id="").request_id) == 32
+
+
 async def test_the_current_context_is_that_of_the_task() -> None:
     async def serve(context: Context) -> bool:
         current.set(context)

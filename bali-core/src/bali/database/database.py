@@ -169,8 +169,7 @@ class Database:
             connected = self._engines[loop] = _Connected(make_engine(self.url, self._options))
             if is_background(loop):
                 _close_at_exit(self)
-        if not connected.is_watched:
-            connected.watch_loop()
+        connected.watch_loop()
         return connected
 
     def has_engine(self, engine: Engine) -> bool:
@@ -340,17 +339,12 @@ class _Connected:
         self.direct = DirectEngine(engine)
         self._keeper: AsyncGenerator[None, None] | None = None
 
-    @property
-    def is_watched(self) -> bool:
-        """Whether the engine is closed before its loop is."""
-        return self._keeper is not None
-
     def watch_loop(self) -> None:
         """See to it that the engine is closed before the running loop is.
 
         A loop closes the asynchronous generators that it has started (`shutdown_asyncgens`).
         """
-        if in_event_loop():
+        if self._keeper is None and in_event_loop():
             self._keeper = _disposing(self.engine)
             try:
                 self._keeper.__anext__().send(None)

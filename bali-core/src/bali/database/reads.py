@@ -76,7 +76,7 @@ class ReadPlan:
             self._gets[True] = by_key.where(is_alive(self._model))
         #: The statements that are used again, as they are.
         self._kept: set[Select[Any]] = set(self._gets.values())
-        self._lists: dict[tuple[str, str, bool], _Ordered] = {}
+        self._lists: dict[tuple[str, str, bool], _Ordered | None] = {}
         self._engines: dict[int, tuple[AsyncEngine, AsyncEngine]] = {}
 
     async def get(self, store: Any, key: Any) -> BaseModel:
@@ -129,26 +129,30 @@ class ReadPlan:
 
     def _ordered(self, order_by: str, *, hides_deleted: bool) -> _Ordered | None:
         """Return what a list in an order needs, None for an order by what is not read here."""
-        backend = self._database.backend
-        known = self._lists.get((backend, order_by, hides_deleted))
-        if known is None:
-            terms = ordering_of(self._model, order_by, frozenset(self._names))
-            if not all(term.name in self._names for term in terms):
-                return None
-            statement = (
-                select(*self.columns)
-                .order_by(*order_by_clauses(terms, backend))
-                .limit(bindparam("limit", type_=Integer))
-                .offset(bindparam("offset", type_=Integer))
-            )
-            if hides_deleted:
-                statement = statement.where(is_alive(self._model))
-            places = tuple(self._names.index(term.name) for term in terms)
-            known = _Ordered(terms, places, statement, digest_of(terms, {}))
+        wanted = (self._database.backend, order_by, hides_deleted)
+        known = self._lists.get(wanted)
+        if known is None and wanted not in self._lists:
+            known = self._new_ordered(*wanted)
             if len(self._lists) < _MAX_STATEMENTS:
-                self._lists[backend, order_by, hides_deleted] = known
-                self._kept.add(statement)
+                self._lists[wanted] = known
+                if known is not None:
+                    self._kept.add(known.statement)
         return known
+
+    def _new_ordered(self, backend: str, order_by: str, hides_deleted: bool) -> _Ordered | None:  # noqa: FBT001 - of `_ordered`
+        terms = ordering_of(self._model, order_by, frozenset(self._names))
+        if not all(term.name in self._names for term in terms):
+            return None
+        statement = (
+            select(*self.columns)
+            .order_by(*order_by_clauses(terms, backend))
+            .limit(bindparam("limit", type_=Integer))
+            .offset(bindparam("offset", type_=Integer))
+        )
+        if hides_deleted:
+            statement = statement.where(is_alive(self._model))
+        places = tuple(self._names.index(term.name) for term in terms)
+        return _Ordered(terms, places, statement, digest_of(terms, {}))
 
     async def _rows(
         self, statement: Any, values: Mapping[str, Any] = _NOTHING, conditions: Sequence[Any] = ()

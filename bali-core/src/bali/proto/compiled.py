@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from bali.proto.codec import Slot
 
-__all__ = ["FillObject", "FillRow", "compile_objects", "compile_rows"]
+__all__ = ["EPOCH", "FillObject", "FillRow", "compile_objects", "compile_rows"]
 
 #: Puts a row of values into an empty message.
 FillRow: TypeAlias = Callable[[Any, Sequence[Any]], None]
 #: Puts the attributes of an object into an empty message.
 FillObject: TypeAlias = Callable[[Any, Any], None]
 
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
 #: What the lines of slots may name.
-_NAMES = {"EPOCH": datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC), "UTC": datetime.UTC}
+_NAMES = {"EPOCH": EPOCH, "UTC": datetime.UTC}
 
 
 def compile_rows(slots: Iterable[Slot], names: Sequence[str]) -> FillRow:

@@ -19,7 +19,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from pydantic import TypeAdapter
 
 from bali.proto.codec import Codec
-from bali.proto.compiled import FillRow
+from bali.proto.compiled import EPOCH, FillRow
 from bali.proto.json_values import fill_value, take_value
 from bali.schemas import ScalarKind
 
@@ -52,7 +52,6 @@ MESSAGE_NAMES: Mapping[ScalarKind, str] = {
     ScalarKind.FIELD_MASK: "google.protobuf.FieldMask",
 }
 
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _MAX_NANOS = 999_999_999
 #: The range of a Timestamp: the years 1 to 9999 (google/protobuf/timestamp.proto).
@@ -125,9 +124,9 @@ def _take_decimal(message: Any) -> Any:
 
 def _fill_datetime(message: Any, value: Any) -> None:
     try:
-        span = value - _EPOCH
+        span = value - EPOCH
     except TypeError:
-        span = _aware(value) - _EPOCH
+        span = _aware(value) - EPOCH
     seconds = span.days * 86400 + span.seconds
     if not _MIN_SECONDS <= seconds <= _MAX_SECONDS:
         raise ValueError(f"{value} is outside the years 1 to 9999 in UTC")
@@ -158,7 +157,7 @@ def _take_datetime(message: Any) -> Any:
     if 0 <= nanos <= _MAX_NANOS:
         try:
             # Other languages send nanoseconds; what is finer than Python's microsecond is dropped.
-            return _EPOCH + datetime.timedelta(0, seconds, nanos // 1000)
+            return EPOCH + datetime.timedelta(0, seconds, nanos // 1000)
         except OverflowError:
             pass
     return f"Timestamp(seconds={seconds}, nanos={nanos})"

@@ -92,7 +92,7 @@ class Context:
     metadata: Mapping[str, str | bytes] = field(default_factory=dict)
     principal: Principal | None = None
     deadline_monotonic: float | None = None
-    request_id: str = field(default_factory=new_request_id)
+    request_id: str = ""
     peer: str = ""
     peer_certificate: PeerCertificate | None = None
     response_metadata: dict[str, str] = field(default_factory=dict)
@@ -106,6 +106,10 @@ class Context:
     expand: tuple[str, ...] = ()
     parents: Mapping[str, Any] = field(default_factory=dict)
     _traceparent: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.request_id:
+            self.request_id = new_request_id()
 
     @classmethod
     def with_timeout(cls, seconds: float | None, **values: Any) -> Context:

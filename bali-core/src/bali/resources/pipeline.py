@@ -218,7 +218,7 @@ class Pipeline:
         parameters, keywords = prepared.validator.read(call.arguments)
         prepared.place(call.context, parameters, keywords)
         async with _open(self.units):
-            resource = spec.resource(None, call.context)
+            resource = prepared.make(call.context)
             if spec.parents:
                 await resource.store.check_parent()
             await conclude(await _result(spec, resource, keywords))
@@ -319,7 +319,7 @@ class _Prepared:
         """Return the keyword arguments of the action; what is not the action's is the context's."""
         spec = self._spec
         parameters, keywords = self.validator.read(arguments)
-        if parameters is None:
+        if parameters is None and not keywords:
             return keywords
         if spec.reserved:
             reserve(context, spec.reserved, parameters)

@@ -168,7 +168,7 @@ class ListRequest(BaseModel):
 
         Raises `ValidationFailed` when the list takes none.
         """
-        if not self.filter or not self.filter.strip():
+        if not self.filter.strip():
             return None
         if self.filter_fields is None:
             text = "this list takes no filter"
