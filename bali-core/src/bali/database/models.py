@@ -176,8 +176,6 @@ def make_models(database: Database) -> tuple[type[ModelMethods], type[ModelMetho
                     "db.BaseModel"
                 ) from None
 
-    event.listen(Model, "attribute_instrument", _prepare_attribute, propagate=True)
-
     class BaseModel(Model):
         """A model with `id`, `created_time`, `updated_time` and `is_active`."""
 
@@ -205,6 +203,9 @@ def _prepare_column(column: Column[Any], parent: Any) -> None:
         make_exact(column)
 
 
+# Once for all databases: a listener of each would go when its database does, which may be while
+# SQLAlchemy goes through the listeners for somebody else's models.
+@event.listens_for(ModelMethods, "attribute_instrument", propagate=True)
 def _prepare_attribute(_owner: ClassManager[Any], key: str, attribute: Any) -> None:
     """See to it that an object holds the values that will be read back."""
     columns = getattr(attribute.property, "columns", ())
