@@ -5,6 +5,7 @@ import sys
 import uvloop
 
 from bali.server import Limits, grpc_server_options
+from bali.server.scheduling import schedule_in_batches
 from benchmarks.services.ours import app
 
 
@@ -18,4 +19,5 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
+    schedule_in_batches()
     uvloop.run(main(int(sys.argv[2])))

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     rpc_port: int = Field(default=9080, ge=0, le=65535)
     workers: int = Field(default=1, ge=1)
+    #: Linux: have the kernel run threads of a process that serves in batches (`SCHED_BATCH`).
+    batch_scheduling: bool = True
     certfile: str | None = None
     keyfile: str | None = None
     #: Authorities whose client certificates are accepted (PEM), and whether each client needs one.

@@ -47,6 +47,7 @@ def parse_options(
             rpc_port=rpc_port,
             mode=mode,
             workers=arguments.workers,
+            batch_scheduling=settings.batch_scheduling,
             reload=arguments.reload,
             certfile=certfile,
             keyfile=keyfile,

@@ -95,6 +95,8 @@ class ServerOptions:
     trusted_proxies: tuple[str, ...] = ()
     #: Log each HTTP request to the logger `uvicorn.access`.
     access_log: bool = False
+    #: Linux: have the kernel run threads of a process that serves in batches (`SCHED_BATCH`).
+    batch_scheduling: bool = True
     #: Length of the queue of connections not yet accepted.
     backlog: int = 2048
     limits: Limits = field(default_factory=Limits)

@@ -13,6 +13,7 @@ from bali.errors import ConfigurationError
 from bali.server.lifecycle import Server
 from bali.server.listeners import StartError, display_host
 from bali.server.options import ServerOptions
+from bali.server.scheduling import schedule_in_batches
 from bali.server.workers import Supervisor, WorkerChannel
 
 _new_event_loop: Callable[[], asyncio.AbstractEventLoop]
@@ -42,6 +43,8 @@ def run(server_factory: Callable[[], Server], options: ServerOptions) -> int:
             supervisor = Supervisor(options)
             with asyncio.Runner() as runner:
                 return runner.run(supervisor.serve(lambda port: _announce(options, port)))
+        if options.batch_scheduling:
+            schedule_in_batches()
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:
             return runner.run(_serve(server_factory, options, channel))
     except (StartError, ConfigurationError) as error:
