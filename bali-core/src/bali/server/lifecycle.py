@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from bali.server.balance import Balance, BalancedAcceptor
 from bali.server.disconnect import ASGIApp
 from bali.server.grpc_options import grpc_server_options
 from bali.server.lifespan import Lifespan
@@ -89,7 +90,7 @@ class Server:
         self._shared: SharedPort | None = None
         self._private: PrivateSocket | None = None
         self._grpc: grpc.aio.Server | None = None
-        self._acceptors: list[asyncio.AbstractServer] = []
+        self._acceptors: list[asyncio.AbstractServer | BalancedAcceptor] = []
 
     def on_drain(self, hook: Hook) -> None:
         """Have `hook` run after the drain delay, while calls end: stop consumers here."""
@@ -108,17 +109,19 @@ class Server:
         self,
         sockets: list[socket.socket] | None = None,
         *,
+        balance: Balance | None = None,
         signals: Sequence[int] = (signal.SIGINT, signal.SIGTERM),
     ) -> int:
         """Serve until told to stop, and return the exit code of the process: 0 after a clean stop.
 
-        `sockets` are inherited from a parent process. `signals` begin the stop, a second one ends
+        `sockets` are inherited from a parent process; other workers that accept their connections
+        share them evenly through `balance`. `signals` begin the stop, a second one ends
         the process at once; outside the main thread none is handled. Raises `StartError` if
         the server or the application cannot start; nothing is left open then.
         """
         with self._signals_handled(signals):
             try:
-                await self._start(sockets)
+                await self._start(sockets, balance)
                 await self._stop.wait()
                 return 0 if await self._end() else 1
             finally:
@@ -126,7 +129,7 @@ class Server:
 
     # Start
 
-    async def _start(self, sockets: list[socket.socket] | None) -> None:
+    async def _start(self, sockets: list[socket.socket] | None, balance: Balance | None) -> None:
         options = self.options
         if sockets is None:
             sockets = bind_sockets(options.host, options.listening_port)
@@ -135,7 +138,7 @@ class Server:
             await self._lifespan.startup()
             try:
                 await self._start_grpc()
-                await self._start_port(sockets, context)
+                await self._start_port(sockets, context, balance)
             except BaseException:
                 await self._stop_grpc(0)
                 await self._lifespan.shutdown()
@@ -156,7 +159,10 @@ class Server:
         await self._grpc.start()
 
     async def _start_port(
-        self, sockets: list[socket.socket], context: ssl.SSLContext | None
+        self,
+        sockets: list[socket.socket],
+        context: ssl.SSLContext | None,
+        balance: Balance | None,
     ) -> None:
         options = self.options
         front = None
@@ -175,13 +181,26 @@ class Server:
         port = int(sockets[0].getsockname()[1])
         self.port = port if front is not None else None
         self.rpc_port = port if self._grpc is not None else None
+        handshake_timeout = options.limits.header_timeout_seconds if context else None
+        if balance is not None:
+            self._acceptors.append(
+                BalancedAcceptor(
+                    sockets,
+                    balance,
+                    make_protocol=lambda opened: PortMux(shared, opened),
+                    count=shared.count,
+                    context=context,
+                    handshake_timeout_seconds=handshake_timeout,
+                )
+            )
+            return
         loop = asyncio.get_running_loop()
         for sock in sockets:
             acceptor = await loop.create_server(
                 lambda: PortMux(shared),
                 sock=sock,
                 ssl=context,
-                ssl_handshake_timeout=options.limits.header_timeout_seconds if context else None,
+                ssl_handshake_timeout=handshake_timeout,
                 backlog=options.backlog,
             )
             self._acceptors.append(acceptor)

@@ -46,9 +46,13 @@ class SharedPort:
         self.is_draining = False
         self._refused = 0
 
+    def count(self) -> int:
+        """How many connections are open."""
+        return len(self.undecided) + len(self.relays) + self.count_http()
+
     def admits(self) -> bool:
         """Whether there is room for one more connection; a refusal is counted and logged."""
-        count = len(self.undecided) + len(self.relays) + self.count_http()
+        count = self.count()
         if count < self.limits.max_connections:
             return True
         self._refused += 1
@@ -80,16 +84,19 @@ class SharedPort:
 
 
 class PortMux(asyncio.Protocol):
-    """A connection whose protocol is not known yet."""
+    """A connection whose protocol is not known yet; `opened` is called once it counts as one."""
 
-    def __init__(self, port: SharedPort) -> None:
+    def __init__(self, port: SharedPort, opened: Callable[[], None] | None = None) -> None:
         self._port = port
+        self._opened = opened
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._head = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP
         """Take a connection, unless there are too many."""
+        if self._opened is not None:
+            self._opened()
         if not self._port.admits():
             transport.abort()
             return

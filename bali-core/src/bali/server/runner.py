@@ -70,7 +70,9 @@ async def _serve(
     attaching = asyncio.create_task(channel.attach(server))
     settling = asyncio.create_task(_settle(server))
     try:
-        return await server.serve(channel.sockets, signals=(signal.SIGTERM,))
+        return await server.serve(
+            channel.sockets, balance=channel.balance, signals=(signal.SIGTERM,)
+        )
     finally:
         attaching.cancel()
         settling.cancel()

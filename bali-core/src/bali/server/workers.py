@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bali.server.balance import Balance
 from bali.server.lifecycle import Server
 from bali.server.listeners import StartError, bind_sockets, listen
 from bali.server.options import ServerOptions
@@ -48,9 +49,12 @@ _RELOAD_GRACE_SECONDS = 2.0
 class WorkerChannel:
     """A worker's end: the sockets it was handed and the line to its parent."""
 
-    def __init__(self, channel: socket.socket, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, channel: socket.socket, sockets: list[socket.socket], balance: Balance | None
+    ) -> None:
         self._channel = channel
         self.sockets = sockets
+        self.balance = balance
 
     @classmethod
     def from_environment(cls) -> WorkerChannel | None:
@@ -58,8 +62,10 @@ class WorkerChannel:
         text = os.environ.pop(_VARIABLE, "")
         if not text:
             return None
-        own, *handed = (int(part) for part in text.split(","))
-        return cls(socket.socket(fileno=own), [socket.socket(fileno=number) for number in handed])
+        own, seat, workers, shared, *handed = (int(part) for part in text.split(","))
+        sockets = [socket.socket(fileno=number) for number in handed]
+        balance = Balance(shared, workers, seat) if workers > 1 else None
+        return cls(socket.socket(fileno=own), sockets, balance)
 
     async def attach(self, server: Server) -> None:
         """Stop `server` when the parent says so or is gone; tell the parent once it serves."""
@@ -74,6 +80,8 @@ class WorkerChannel:
     def close(self) -> None:
         """Let the parent see that this worker is through."""
         self._channel.close()
+        if self.balance is not None:
+            self.balance.close()
 
     def _told(self, server: Server) -> None:
         try:
@@ -108,6 +116,8 @@ class Supervisor:
         self._options = options
         self._sockets: list[socket.socket] = []
         self._workers: dict[int, _Worker] = {}
+        self._count = 1 if options.reload else options.workers
+        self._balance = Balance.of(self._count)
         self._stop = asyncio.Event()
         self._signals: list[int] = []
         self._is_draining = True
@@ -123,8 +133,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._signalled, number)
-        count = 1 if options.reload else options.workers
-        tasks = [asyncio.create_task(self._keep(index)) for index in range(count)]
+        tasks = [asyncio.create_task(self._keep(index)) for index in range(self._count)]
         if changes is not None:
             tasks.append(asyncio.create_task(self._follow(changes)))
         try:
@@ -137,6 +146,7 @@ class Supervisor:
             await asyncio.gather(*tasks, return_exceptions=True)
             for sock in self._sockets:
                 sock.close()
+            self._balance.close()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
         return self._exit_code
@@ -180,6 +190,7 @@ class Supervisor:
         while not self._stop.is_set():
             worker = self._start(index)
             code = await self._outlive(worker)
+            self._balance.leave(index)
             if self._stop.is_set():
                 return
             if self._options.reload:
@@ -203,15 +214,17 @@ class Supervisor:
 
     def _start(self, index: int) -> _Worker:
         ours, theirs = socket.socketpair()
-        handed = [theirs.fileno(), *(sock.fileno() for sock in self._sockets)]
-        environment = os.environ | {_VARIABLE: ",".join(map(str, handed))}
+        sockets = [sock.fileno() for sock in self._sockets]
+        shared = self._balance.fileno()
+        told = [theirs.fileno(), index, self._count, shared, *sockets]
+        environment = os.environ | {_VARIABLE: ",".join(map(str, told))}
         try:
             # Not a loop's own way to start a process: uvloop's runs Python code between fork and
             # exec, where the library of gRPC, if it is in use, can hang.
             process = subprocess.Popen(  # noqa: S603 - quick, and this very program
                 [sys.executable, *sys.orig_argv[1:]],
                 env=environment,
-                pass_fds=handed,
+                pass_fds=[theirs.fileno(), shared, *sockets],
                 # While developing, a debugger may read from the terminal.
                 stdin=None if self._options.reload else subprocess.DEVNULL,
             )
