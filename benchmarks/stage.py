@@ -68,6 +68,8 @@ class Program:
     python: str = sys.executable
     cores: tuple[int, ...] = (SERVER_CORE,)
     has_rpc_port: bool = False
+    #: Workers of the service, each of which is pinned to one of the cores.
+    workers: int = 0
     variables: Mapping[str, str] = field(default_factory=dict)
     #: Paths of calls, by their names, where a service has others than the rest.
     paths: Mapping[str, str] = field(default_factory=dict)
@@ -177,7 +179,19 @@ def service(name: str, program: Program, env: dict[str, str]) -> Iterator[Servic
         )
         stack.callback(_end, process)
         _wait_for(name, (port, rpc_port), process, log)
+        _pin_workers(process, program)
         yield Service(name=name, port=port, rpc_port=rpc_port, paths=program.paths, process=process)
+
+
+def _pin_workers(process: subprocess.Popen[bytes], program: Program) -> None:
+    """Pin each worker to a core of its own, as the only worker of others is."""
+    children = psutil.Process(process.pid).children
+    while len(children()) < program.workers:
+        time.sleep(0.01)
+    for number, worker in enumerate(children()[: program.workers]):
+        core = program.cores[number % len(program.cores)]
+        for thread in worker.threads():
+            os.sched_setaffinity(thread.id, {core})
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -9,10 +9,21 @@ import enum
 import json
 import uuid
 from typing import Annotated, Any
+from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, computed_field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    computed_field,
+    create_model,
+)
 
 from bali.schemas import describe
 from bali.schemas.payload import encoder_for
@@ -82,6 +93,100 @@ def test_json_is_that_of_the_objects(found: list[Any]) -> None:
     lazy = page.model_construct(items=items, next_page_token='a"b', total=None)
     assert encode_page(lazy) == encode(objects)
     assert encode_page(objects) == encode(objects)
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+    ODD = 'a"\n\u2028'
+
+
+class Grade(enum.IntEnum):
+    BEST = 1
+    WORST = 6
+
+
+class Plain(BaseModel):
+    """An item with every kind of value that is written without pydantic."""
+
+    number: int = Field(alias="theNumber")
+    text: Annotated[str, AfterValidator(str.strip), BeforeValidator(str), Field(max_length=9)]
+    yes: bool = True
+    moment: datetime.datetime
+    day: datetime.date
+    clock: datetime.time
+    money: decimal.Decimal
+    key: uuid.UUID
+    size: Size
+    colour: Colour | None = None
+    grade: Grade
+
+
+#: Zones of whole minutes, as since 1972 all are.
+minutes = st.integers(-1439, 1439).map(
+    lambda count: datetime.timezone(datetime.timedelta(minutes=count))
+)
+plain_rows = st.lists(
+    st.tuples(
+        st.integers(-(2**63), 2**63 - 1),
+        st.text(st.characters(codec="utf-8")),
+        st.booleans(),
+        moments | st.datetimes(timezones=minutes),
+        st.dates(),
+        st.times(),
+        st.decimals(allow_nan=False, allow_infinity=False),
+        st.uuids(),
+        st.sampled_from(Size),
+        st.none() | st.sampled_from(Colour),
+        st.sampled_from(Grade),
+    ),
+    max_size=5,
+)
+
+
+@given(plain_rows)
+def test_plain_values_are_written_as_pydantic_does(found: list[Any]) -> None:
+    page = page_of(Plain)
+    record = describe(page)
+    encode, encode_page = encoder_for(record, page), page_encoder(record, page)
+    assert encode is not None
+    assert encode_page is not None
+    names = tuple(Plain.model_fields)
+
+    def made(row: Any) -> Plain:
+        return Plain.model_construct(**dict(zip(names, row, strict=True)))
+
+    items = Rows(found, names, made)
+    objects = page.model_construct(items=[made(row) for row in found], total=2)
+    with patch.object(Rows, "dicts", None):  # nobody makes dicts of them
+        text = encode_page(page.model_construct(items=items, total=2))
+    assert text == encode(objects)
+
+
+def test_a_row_of_another_length_is_an_error() -> None:
+    class Short(BaseModel):
+        number: int
+        text: str
+
+    page = page_of(Short)
+    encode = page_encoder(describe(page), page)
+    assert encode is not None
+    for row in ((1,), (1, "a", 2)):
+        items = Rows([row], ("number", "text"), make(Short))
+        with pytest.raises(TypeError):
+            encode(page.model_construct(items=items, total=None))
+
+
+def test_a_model_that_says_how_values_are_written_is_heard() -> None:
+    class Short(BaseModel):
+        share: float
+
+        model_config = ConfigDict(ser_json_inf_nan="strings")
+
+    page = page_of(Short)
+    encode = page_encoder(describe(page), page)
+    assert encode is not None
+    items = Rows([(float("inf"),)], ("share",), make(Short))
+    assert json.loads(encode(page.model_construct(items=items)))["items"] == [{"share": "Infinity"}]
 
 
 def test_bytes_are_base64() -> None:

@@ -7,6 +7,7 @@ as they are; to everybody else they are a sequence of objects, made when they ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Any, TypeAlias, get_args, overload
 
 from pydantic import BaseModel
@@ -20,6 +21,14 @@ from bali.schemas.tree import Record
 __all__ = ["Row", "Rows", "page_encoder"]
 
 Row: TypeAlias = Sequence[Any]
+_RowsEncoder: TypeAlias = "Callable[[Rows], bytes]"
+
+#: Types of pydantic's schemas: of plain values, and of what a value only passes through. Not of
+#: floats, which have other digits there (1e+16).
+_PLAIN = frozenset({"bool", "date", "datetime", "decimal", "int", "str", "time", "uuid"})
+_AROUND_OTHERS = frozenset(
+    {"default", "function-after", "function-before", "function-wrap", "nullable"}
+)
 
 
 class Rows(Sequence[BaseModel]):
@@ -65,8 +74,8 @@ def page_encoder(record: Record | None, model: type[BaseModel] | None) -> Encode
     encode = encoder_for(record, model)
     if encode is None or model is None or record is None:
         return encode
-    rows = _rows_serializer(model.model_fields["items"], has_base64=has_bytes(record))
-    if rows is None:
+    encode_rows = _rows_encoder(model.model_fields["items"], has_base64=has_bytes(record))
+    if encode_rows is None:
         return _of_objects(encode)
 
     def encode_page(page: BaseModel) -> bytes:
@@ -78,7 +87,7 @@ def page_encoder(record: Record | None, model: type[BaseModel] | None) -> Encode
             b'"%b":%b'
             % (
                 name.encode(),
-                rows.to_json(items.dicts(), by_alias=True) if value is items else to_json(value),
+                encode_rows(items) if value is items else to_json(value),
             )
             for name, value in values.items()
         ]
@@ -96,8 +105,8 @@ def _of_objects(encode: Encoder) -> Encoder:
     return encode_page
 
 
-def _rows_serializer(items: FieldInfo, *, has_base64: bool) -> SchemaSerializer | None:
-    """Return what writes dicts as objects of a model are written; None for an unusual model."""
+def _rows_encoder(items: FieldInfo, *, has_base64: bool) -> _RowsEncoder | None:
+    """Return what writes rows as objects of a model are written; None for an unusual model."""
     [item] = get_args(items.annotation) or (None,)
     schema: Any = getattr(item, "__pydantic_core_schema__", {})
     if has_base64:
@@ -107,14 +116,63 @@ def _rows_serializer(items: FieldInfo, *, has_base64: bool) -> SchemaSerializer 
         return None
     if "serialization" in schema or fields.get("computed_fields"):
         return None
+    config = schema.get("config", {})
     found: Mapping[str, Any] = fields["fields"]
+    in_general = _general_encoder(found, config)
+    if any(name.startswith("ser_json_") for name in config):
+        return in_general
+    if not all(_is_plain(field["schema"]) for field in found.values()):
+        return in_general
+    wire_names = {name: field.get("serialization_alias", name) for name, field in found.items()}
+    return _plain_encoder(wire_names, in_general)
+
+
+def _general_encoder(fields: Mapping[str, Any], config: Any) -> _RowsEncoder:
+    """Return an encoder of values of any kind, which pydantic writes."""
     typed = core_schema.typed_dict_schema(
         {
             name: core_schema.typed_dict_field(
                 field["schema"], serialization_alias=field.get("serialization_alias")
             )
-            for name, field in found.items()
+            for name, field in fields.items()
         },
         total=False,
     )
-    return SchemaSerializer(core_schema.list_schema(typed), schema.get("config"))
+    serializer = SchemaSerializer(core_schema.list_schema(typed), config)
+    return lambda rows: serializer.to_json(rows.dicts(), by_alias=True)
+
+
+def _plain_encoder(wire_names: Mapping[str, str], otherwise: _RowsEncoder) -> _RowsEncoder:
+    """Return an encoder of plain values, which msgspec writes alike and many times faster.
+
+    `otherwise` writes rows with values that have no name on the wire.
+    """
+    import msgspec  # noqa: PLC0415 - a service that lists nothing needs none of it
+
+    encode = msgspec.json.Encoder().encode
+    makers: dict[tuple[str, ...], Any] = {}
+
+    def maker(names: tuple[str, ...]) -> Any:
+        places = {f"v{place}": wire_names[name] for place, name in enumerate(names)}
+        return msgspec.defstruct("Item", list(places), rename=places, gc=False)
+
+    def encode_rows(rows: Rows) -> bytes:
+        names = rows.names
+        make = makers.get(names)
+        if make is None:
+            if not wire_names.keys() >= set(names):
+                return otherwise(rows)
+            make = makers[names] = maker(names)
+        return encode(list(starmap(make, rows.rows)))
+
+    return encode_rows
+
+
+def _is_plain(schema: Any) -> bool:
+    """Tell whether msgspec writes the values of a field as pydantic does."""
+    kind = schema["type"]
+    if "serialization" in schema:
+        return False
+    if kind == "enum":
+        return all(type(member.value) in (str, int) for member in schema["members"])
+    return kind in _PLAIN or (kind in _AROUND_OTHERS and _is_plain(schema["schema"]))
