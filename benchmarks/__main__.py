@@ -77,11 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"no case has {options.cases!r} in its name; --list prints them all")
     if missing := missing_tools():
         return _failed(missing)
+    path = options.results / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     try:
-        found, context = _measure(names, options)
+        found, context = _measure(names, options, path)
     except StageError as error:
         return _failed(str(error))
-    missed = report(found, names, vars(options), context.versions, options.results)
+    missed = report(found, path)
     if context.failures:
         return _failed("\n".join(["could not be measured:", *context.failures]))
     if not found:
@@ -94,7 +95,10 @@ def _failed(text: str) -> int:
     return 2
 
 
-def _measure(names: Sequence[str], options: argparse.Namespace) -> tuple[list[Result], Context]:
+def _measure(
+    names: Sequence[str], options: argparse.Namespace, path: Path
+) -> tuple[list[Result], Context]:
+    """Measure suite by suite; what is found so far is written each time, and lost by nothing."""
     with contextlib.suppress(OSError, AttributeError):  # a machine with one core, or not Linux
         os.sched_setaffinity(0, {LOAD_CORE})
     say: Callable[[str], None] = console.print
@@ -105,18 +109,18 @@ def _measure(names: Sequence[str], options: argparse.Namespace) -> tuple[list[Re
         context = Context(load=load, rounds=options.rounds, env=env, say=say)
         if options.peers:
             context.add_peers()
-        found = [result for suite in SUITES for result in suite.measure(names, context)]
+        given = {name: str(value) for name, value in vars(options).items()}
+        found: list[Result] = []
+        for suite in SUITES:
+            measured = suite.measure(names, context)
+            if measured:
+                found += measured
+                reporting.write_json(path, found, {**given, "measured": names}, context.versions)
     return found, context
 
 
-def report(
-    found: Sequence[Result],
-    names: Sequence[str],
-    options: dict[str, object],
-    versions: dict[str, str],
-    folder: Path,
-) -> list[str]:
-    """Print the table and what is missed, and write JSON and plot; return the missed targets."""
+def report(found: Sequence[Result], path: Path) -> list[str]:
+    """Print the table and what is missed, and draw the plot beside the JSON; return the misses."""
     if not found:
         return []
     console.print(reporting.table(found))
@@ -125,9 +129,6 @@ def report(
         console.print(f"missed: {line}", highlight=False)
     if not missed:
         console.print("every target is met")
-    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
-    given = {name: str(value) for name, value in options.items()}
-    reporting.write_json(path, found, {**given, "measured": list(names)}, versions)
     console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     plot = path.with_suffix(".png")
     if reporting.write_plot(plot, found):

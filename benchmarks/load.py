@@ -77,6 +77,11 @@ class Load:
         before = service.cpu_seconds()
         calls, rate = self._run(call, protocol, service, self.seconds)
         used = service.cpu_seconds() - before
+        if not calls:
+            raise StageError(
+                f"{protocol} {call.name}: {service.name} ended no call within {self.seconds} s; "
+                "measure for longer (--seconds)"
+            )
         return Measured(calls_per_second=rate, cpu_us_per_call=used / calls * 1e6)
 
     def latencies(self, call: Call, protocol: str, service: Service, rate: float) -> list[int]:
@@ -150,8 +155,6 @@ class Load:
         for output in outputs:
             _check_h2load(output, size)
         calls = sum(int(_number(r"(\d+) succeeded", output)) for output in outputs)
-        if not calls:
-            raise StageError(f"gRPC {call.name}: {service.name} answered nothing:\n{outputs[0]}")
         rate = sum(_number(r"finished in [\d.]+m?s, ([\d.]+) req/s", item) for item in outputs)
         return calls, rate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ __all__ = ["SIZES", "cost_per_row", "measure_rows"]
 SIZES = (20, 100, 300, 1000)
 #: How much more a row of a long list may cost than one of a short list.
 MOST_GROWTH = 1.25
+#: Long enough for a slow service to end several calls of many rows on each connection.
+LEAST_SECONDS = 3
 
 
 def cost_per_row(costs: Mapping[int, Sequence[float]], few: int, many: int) -> list[float]:
@@ -28,6 +31,7 @@ def cost_per_row(costs: Mapping[int, Sequence[float]], few: int, many: int) -> l
 def measure_rows(run: Run) -> list[Result]:
     """Compare the cost of a row among the last ones with one among the first, by CPU time."""
     results = []
+    load = dataclasses.replace(run.load, seconds=max(run.load.seconds, LEAST_SECONDS))
     for protocol in ("gRPC", "REST"):
         names = ("bali", f"by hand, {protocol}")
         found: dict[str, dict[int, list[float]]] = {
@@ -39,7 +43,7 @@ def measure_rows(run: Run) -> list[Result]:
                     for size in SIZES:
                         call = CALLS[f"list({size})"]
                         check(call, protocol, service, run.load.messages)
-                        measured = run.load.measure(call, protocol, service)
+                        measured = load.measure(call, protocol, service)
                         found[name][size].append(measured.cpu_us_per_call)
         results += _results(protocol, found)
     return results

@@ -79,7 +79,10 @@ def _latencies(names: Sequence[str], context: Context) -> list[Result]:
 
 
 SUITES: tuple[Suite, ...] = (
-    Suite(names=tuple(case.name for case in CASES), run=_rates),
+    *(
+        Suite(names=tuple(case.name for case in CASES if case.protocol == protocol), run=_rates)
+        for protocol in dict.fromkeys(case.protocol for case in CASES)
+    ),
     Suite(names=("generated client",), run=lambda _, context: measure_clients(context)),
     Suite(names=tuple(case.name for case in LATENCY_CASES), run=_latencies),
     Suite(names=("cost per row",), run=lambda _, context: measure_rows(context)),

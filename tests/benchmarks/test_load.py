@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from benchmarks.calls import CALLS
-from benchmarks.load import _check_h2load, percentile, wrk_script
+from benchmarks.load import Load, _check_h2load, percentile, wrk_script
 from benchmarks.stage import StageError
 
 OUTPUT = """finished in 1.00s, 10.00 req/s, 1KB/s
@@ -52,3 +56,13 @@ def test_answers_of_the_right_size_pass() -> None:
 def test_failures_and_grpc_errors_are_refused(good: int, failed: int, data: int) -> None:
     with pytest.raises(StageError):
         _check_h2load(OUTPUT.format(good=good, failed=failed, data=data), 50)
+
+
+def test_a_service_that_ends_no_call_is_named_instead_of_divided_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Load(folder=tmp_path, messages=None, seconds=1)
+    monkeypatch.setattr(Load, "_run", lambda *_: (0, 0.0))
+    service: Any = SimpleNamespace(name="by hand, REST", cpu_seconds=float)
+    with pytest.raises(StageError, match=r"by hand, REST ended no call within 1 s.*--seconds"):
+        load.measure(CALLS["list(1000)"], "REST", service)
