@@ -1,7 +1,8 @@
 """A service as users write it, for tests that start real processes.
 
 `python program.py '{"port": 0, ...}'` serves with these options. The environment says what goes
-wrong: `FAIL` names a step, `LOG` a file to which the steps are written.
+wrong: `FAIL` names a step, `LOG` a file to which the steps are written. With `PATIENT` a worker
+leaves connections to those with fewer for as long as it takes, however slow the machine is.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from bali.server import Limits, Readiness, Server, ServerOptions, run
+from bali.server import Limits, Readiness, Server, ServerOptions, balance, run
 from bali.server.relay import Relay
 
 VERSION = "1"
+
+if os.environ.get("PATIENT"):
+    balance._LOOKS = sys.maxsize
 
 
 def note(text: str) -> None:

@@ -187,6 +187,7 @@ async def test_a_failed_tls_handshake_counts_no_more(
 
 # -- workers ---------------------------------------------------------------------------------------
 
+PATIENT = {"PATIENT": "1"}
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 
@@ -196,7 +197,10 @@ async def answering(channel: Any) -> int:
 
 
 async def test_grpc_connections_are_spread_evenly(tmp_path: Path) -> None:
-    async with service(tmp_path, workers=2) as running, AsyncExitStack() as stack:
+    async with (
+        service(tmp_path, workers=2, environment=PATIENT) as running,
+        AsyncExitStack() as stack,
+    ):
         workers = await pids(running, 2)
         found = Counter[int]()
         for _ in range(8):
@@ -204,7 +208,8 @@ async def test_grpc_connections_are_spread_evenly(tmp_path: Path) -> None:
                 open_channel(f"127.0.0.1:{running.port}", options=OWN_CONNECTION)
             )
             found[await answering(channel)] += 1
-        assert found == dict.fromkeys(workers, 4)
+        assert set(found) == workers
+        assert min(found.values()) >= 3  # those who asked before may not have been forgotten yet
 
 
 @asynccontextmanager
@@ -226,7 +231,7 @@ async def connections(running: Service, count: int) -> AsyncIterator[Counter[int
 
 
 async def test_a_burst_is_shared(tmp_path: Path) -> None:
-    async with service(tmp_path, workers=2) as running:
+    async with service(tmp_path, workers=2, environment=PATIENT) as running:
         workers = await pids(running, 2)
         async with connections(running, 40) as found:
             assert set(found) == workers
@@ -256,9 +261,10 @@ async def until_most_reach(running: Service, worker: int) -> None:
 
 
 async def test_a_worker_that_replaces_another_gets_the_next_ones(tmp_path: Path) -> None:
-    async with service(tmp_path, workers=2) as running:
-        killed, left = await pids(running, 2)
-        async with connections(running, 12):
+    async with service(tmp_path, workers=2, environment=PATIENT) as running:
+        await pids(running, 2)
+        async with connections(running, 12) as before:
+            left, killed = (pid for pid, _ in before.most_common())
             os.kill(killed, signal.SIGKILL)
             async with asyncio.timeout(30):
                 while (await running.hello())["pid"] == left:
