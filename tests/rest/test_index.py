@@ -319,6 +319,10 @@ def test_few_patterns_are_tried_among_a_hundred_resources() -> None:
         f"{len(tried)} patterns were tried for one path, more than the {own} actions of its "
         "resource: the index no longer keeps the routes of other resources away"
     )
+    assert index.find(scope_of("GET", "/v1/area-98/parcels/census")) is not None
+    tried.clear()
+    assert index.find(scope_of("GET", "/v1/area-98/parcels/census")) is not None
+    assert tried == []  # a path without parameters, which was asked for before
 
 
 def _nodes(node: Any) -> Iterator[Any]:

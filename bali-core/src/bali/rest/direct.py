@@ -14,12 +14,10 @@ from typing import Any
 from fastapi import routing as fastapi_routing
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bali.propagation import current
 from bali.rest.answers import WireResponse
 from bali.rest.disconnect import DISCONNECT, SignalGuard
 from bali.rest.endpoint import RAISED
 from bali.rest.index import Indexed, RouteIndex
-from bali.rest.propagation import RequestCircumstances
 
 __all__ = ["DirectRoutes"]
 
@@ -56,7 +54,6 @@ class DirectRoutes:
             return
         extensions = scope["extensions"]
         guard = SignalGuard(extensions[DISCONNECT])
-        token = current.set(RequestCircumstances(scope))
         try:
             with guard:
                 response = await indexed.action.answer(scope, receive)
@@ -66,8 +63,6 @@ class DirectRoutes:
             scope[RAISED] = error
             await self.app(scope, receive, send)
             return
-        finally:
-            current.reset(token)
         if guard.is_gone:
             return
         send_whole = extensions.get(_WHOLE_RESPONSE)

@@ -9,29 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
 from starlette.types import Receive
 
-__all__ = ["DISCONNECT", "DisconnectGuard", "SignalGuard", "disconnect_guard"]
+__all__ = ["DISCONNECT", "DisconnectGuard", "SignalGuard", "has_signal"]
 
 #: The extension by which bali's server tells that it cancels the calls of clients that have gone.
 DISCONNECT = "bali.disconnect"
 _PATIENCE_SECONDS = 0.02
-_NOTHING = nullcontext()
 
 
-def disconnect_guard(
-    scope: Mapping[str, Any], receive: Receive
-) -> AbstractContextManager[Any, bool | None]:
-    """Return a guard of one call; of one that bali's server ends itself, a guard that does nothing.
-
-    Whoever puts the signal into the scope has asked for it already.
-    """
+def has_signal(scope: Mapping[str, Any]) -> bool:
+    """Tell whether bali's server, or its middleware, ends the call itself when the client goes."""
     extensions = scope.get("extensions")
-    return _NOTHING if extensions and DISCONNECT in extensions else DisconnectGuard(scope, receive)
+    return extensions is not None and DISCONNECT in extensions
 
 
 class DisconnectGuard:
@@ -47,7 +40,7 @@ class DisconnectGuard:
         self.is_gone = False
         self._done = False
         self._receive: Receive | None = receive
-        if DISCONNECT in (scope.get("extensions") or {}):
+        if has_signal(scope):
             self._receive = None
         self._task: asyncio.Task[Any] | None = None
         self._base = 0
@@ -91,7 +84,8 @@ class DisconnectGuard:
 class SignalGuard:
     """Cancels the task that entered it when the server's signal says that the client has gone.
 
-    As with `DisconnectGuard`, the cancellation ends here, and `is_gone` is true.
+    The signal calls it then. As with `DisconnectGuard`, the cancellation ends here, and `is_gone`
+    is true.
     """
 
     __slots__ = ("_base", "_signal", "_task", "is_gone")
@@ -105,7 +99,7 @@ class SignalGuard:
     def __enter__(self) -> Self:
         task = self._task = asyncio.current_task()
         self._base = task.cancelling() if task else 0
-        self._signal.subscribe(self._cancel)
+        self._signal.subscribe(self)
         return self
 
     def __exit__(
@@ -114,10 +108,11 @@ class SignalGuard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        self._signal.unsubscribe(self._cancel)
+        self._signal.unsubscribe(self)
         return self.is_gone and _is_over(self._task, self._base, error)
 
-    def _cancel(self) -> None:
+    def __call__(self) -> None:
+        """Cancel the task."""
         if self._task is not None:
             self.is_gone = True
             self._task.cancel("the client disconnected")

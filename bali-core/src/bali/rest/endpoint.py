@@ -15,7 +15,7 @@ from bali.errors import BaliError, Cancelled, Internal, problem_members
 from bali.resources import ActionSpec, Call, Context, HttpBinding, Kind, Operation, Pipeline, Wrap
 from bali.rest.answers import JSON_TYPE, WireResponse
 from bali.rest.arguments import ArgumentReader
-from bali.rest.disconnect import disconnect_guard
+from bali.rest.disconnect import DisconnectGuard, has_signal
 from bali.rest.headers import PeerOf, RawHeaders, new_context, request_id_of, response_headers
 from bali.rest.preconditions import add_preconditions, is_known
 from bali.rest.problems import dumps, is_left_to_user, log_unexpected, problem
@@ -85,9 +85,11 @@ class ActionEndpoint:
             call = Call(spec=self.spec, arguments=arguments, context=context)
             if self.spec.is_streaming:
                 return self._stream(scope, call)
-            with disconnect_guard(scope, receive):
-                result = await self._pipeline(scope).run(call)
-                return self._response(scope, result, context)
+            run = self._pipeline(scope).run
+            if has_signal(scope):
+                return self._response(scope, await run(call), context)
+            with DisconnectGuard(scope, receive):
+                return self._response(scope, await run(call), context)
             # The guard has ended the call of a client that has gone.
             raise Cancelled  # noqa: TRY301 - it is answered like any error
         except Exception as error:  # noqa: BLE001 - everything becomes a problem or is raised

@@ -90,6 +90,8 @@ class RouteIndex:
         self._foreign: list[tuple[APIRouter, int]] = []
         self._root = _Node()
         self._depth = 1
+        #: Actions that were asked for whose path has no parameters, by method and path.
+        self._fixed: dict[tuple[str, str], Indexed] = {}
 
     def find(self, scope: Scope) -> tuple[Indexed, Mapping[str, str]] | None:
         """Return the route of an HTTP request and its path parameters, or None: ask FastAPI.
@@ -105,13 +107,24 @@ class RouteIndex:
         # An encoded slash is part of a segment; and `$` in a pattern lets a line break follow.
         if b"%2F" in raw or b"%2f" in raw or "\n" in path:
             return None
+        fixed = self._fixed  # before the root: what is noted below belongs to the older of both
+        method = scope["method"]
+        known = fixed.get((method, path))
+        if known is not None:
+            return known, {}
+        found = self._search(method, path)
+        if found is not None and not found[1] and found[0].action is not None:
+            fixed[method, path] = found[0]
+        return found
+
+    def _search(self, method: str, path: str) -> tuple[Indexed, Mapping[str, str]] | None:
         node = self._root
         for segment in path.split("/", self._depth)[1:]:
             child = node.children.get(segment)
             if child is None:
                 break
             node = child
-        for indexed in node.by_method.get(scope["method"], ()):
+        for indexed in node.by_method.get(method, ()):
             if indexed.is_opaque:
                 return None
             match = indexed.pattern.match(path)
@@ -150,6 +163,7 @@ class RouteIndex:
         _spread(root, [], methods)
         self._depth = 1 + max((len(indexed.literals) for indexed in found), default=0)
         self._root, self._foreign = root, foreign
+        self._fixed = {}
         self._routes, self._changes = routes, changes
 
 

@@ -46,8 +46,11 @@ class DisconnectSignal:
 
     def unsubscribe(self, callback: Callable[[], None]) -> None:
         """Undo `subscribe`."""
-        if callback in self._callbacks:
-            self._callbacks.remove(callback)
+        callbacks = self._callbacks
+        if callbacks and callbacks[-1] is callback:
+            callbacks.pop()
+        elif callback in callbacks:
+            callbacks.remove(callback)
 
     def fire(self) -> None:
         """Tell everyone, once."""
