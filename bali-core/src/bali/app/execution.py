@@ -10,6 +10,7 @@ import linecache
 import os
 import select
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Coroutine
@@ -50,29 +51,33 @@ def await_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
     `KeyboardInterrupt`.
     """
     loop = background_loop()
+    tasks: list[asyncio.Task[tuple[Any, BaseException | None]]] = []
+    ended = threading.Event()
 
-    async def begin() -> asyncio.Task[tuple[Any, BaseException | None]]:
-        return loop.create_task(_outcome(coroutine))
+    def begin() -> None:
+        if not tasks:  # who was interrupted meanwhile asks again
+            tasks.append(loop.create_task(_outcome(coroutine)))
+            tasks[0].add_done_callback(lambda _: ended.set())
 
-    task = asyncio.run_coroutine_threadsafe(begin(), loop).result()
-    is_interrupted = False
-    while True:
+    def cancel() -> None:
+        begin()
+        tasks[0].cancel()
+
+    ask = begin
+    while not ended.is_set():
         try:
-            asyncio.run_coroutine_threadsafe(_end(task), loop).result()
-            break
+            loop.call_soon_threadsafe(ask)
+            ended.wait()
         except KeyboardInterrupt:
-            is_interrupted = True
-            loop.call_soon_threadsafe(task.cancel)
-    if is_interrupted and task.cancelled():
+            ask = cancel
+    [task] = tasks
+    if ask is cancel and task.cancelled():
+        coroutine.close()  # it may not have begun
         raise KeyboardInterrupt
     result, error = task.result()
     if error is not None:
         raise error
     return result
-
-
-async def _end(task: asyncio.Task[Any]) -> None:
-    await asyncio.wait((task,))
 
 
 async def _outcome(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
