@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import ssl
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,10 +21,15 @@ import pytest
 
 from bali.server import balance
 from bali.server.balance import Balance, BalancedAcceptor
+from bali.server.listeners import bind_sockets
 from tests.server.conftest import Certificates
 from tests.server.processes import Service, service
-from tests.server.served import open_channel, read_http
+from tests.server.served import Served, open_channel, read_http
 from tests.server.test_workers import pids
+
+#: See `program.py`.
+PATIENT = {"PATIENT": "1"}
+OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 
 @pytest.fixture
@@ -98,7 +104,7 @@ async def accepting(
     listening.failures = list(failures)
     listening.bind(("127.0.0.1", 0))
     listening.listen()
-    listening.setblocking(False)
+    listening.settimeout(10.0)  # as after `socket.setdefaulttimeout(10.0)`
     port = listening.getsockname()[1]
     acceptor = BalancedAcceptor(
         [listening],
@@ -107,6 +113,7 @@ async def accepting(
         count=lambda: len(there),
         **options,
     )
+    assert listening.gettimeout() == 0.0
     try:
         yield there, port
     finally:
@@ -185,10 +192,58 @@ async def test_a_failed_tls_handshake_counts_no_more(
         assert seats[1].fewest() == 1  # told while the last one was being accepted
 
 
-# -- workers ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["HTTP", "gRPC", "silent"])
+async def test_a_connection_that_ends_counts_no_more(seats: list[Balance], kind: str) -> None:
+    server = Served().server()
+    listening = bind_sockets("127.0.0.1", 0)
+    serving = asyncio.create_task(server.serve(listening, balance=seats[0], signals=()))
+    await server.started.wait()
+    address = f"127.0.0.1:{server.port}"
+    if kind == "gRPC":
+        async with open_channel(address, options=OWN_CONNECTION) as channel:
+            await channel.unary_unary("/t/Echo")(b"0")
+            assert seats[1].fewest() == 1
+    else:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        if kind == "HTTP":
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert (await read_http(reader))[0] == 200
+        await until(lambda: seats[1].fewest() == 1)
+        await closed(writer)
+    await until(lambda: seats[1].fewest() == 0)
+    server.request_stop()
+    assert await serving == 0
+    assert seats[1].fewest() is None
 
-PATIENT = {"PATIENT": "1"}
-OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
+
+async def test_a_worker_that_drains_gets_no_new_connections(seats: list[Balance]) -> None:
+    server = Served().server(drain_delay_seconds=30.0)
+    listening = bind_sockets("127.0.0.1", 0)
+    serving = asyncio.create_task(server.serve(listening, balance=seats[0], signals=()))
+    await server.started.wait()
+    assert seats[1].room(3) == -2
+    server.request_stop()
+    await until(lambda: seats[1].room(3) > 0)
+    server.request_stop(skip_delay=True)
+    serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+
+def test_it_needs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise FileNotFoundError(errno.ENOENT, "no usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    first = Balance.of(2)
+    first.tell(7)
+    second = Balance(os.dup(first.fileno()), 2, 1)
+    assert second.fewest() == 7
+    first.close()
+    second.close()
+
+
+# -- workers ---------------------------------------------------------------------------------------
 
 
 async def answering(channel: Any) -> int:

@@ -57,10 +57,9 @@ class Balance:
     @classmethod
     def of(cls, workers: int) -> Balance:
         """Return new memory for so many workers, none of which serves yet."""
-        with tempfile.TemporaryFile() as file:
-            file.write(struct.pack("q", _NOT_SERVING) * workers)
-            file.flush()
-            return cls(os.dup(file.fileno()), workers)
+        fd = _memory()
+        os.write(fd, struct.pack("q", _NOT_SERVING) * workers)
+        return cls(fd, workers)
 
     def fileno(self) -> int:
         """Return the file descriptor to hand to a worker."""
@@ -93,6 +92,14 @@ class Balance:
         return _AT_ONCE if fewest is None else fewest + fewest // _SLACK + 1 - count
 
 
+def _memory() -> int:
+    """Return the descriptor of an empty file that is in memory, where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("bali")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
 class BalancedAcceptor:
     """Accepts connections of listening sockets that other workers listen on, too.
 
@@ -121,12 +128,21 @@ class BalancedAcceptor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._pauses: dict[socket.socket, asyncio.TimerHandle] = {}
         self._takes_all_until = 0.0
-        balance.tell(self._total())
+        self._is_closed = False
+        self.tell()
         for sock in sockets:
+            # A worker's are made anew from descriptors, with whatever default the program has set.
+            sock.setblocking(False)
             self._listen(sock)
+
+    def tell(self) -> None:
+        """Tell the other workers how many connections there are; call it when there are fewer."""
+        if not self._is_closed:
+            self._balance.tell(self._total())
 
     def close(self) -> None:
         """Accept no more; connections that there are go on."""
+        self._is_closed = True
         self._balance.leave()
         for pause in self._pauses.values():
             pause.cancel()
@@ -196,7 +212,7 @@ class BalancedAcceptor:
             task = self._loop.create_task(self._open(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        self._balance.tell(self._total())
+        self.tell()
         return found
 
     async def _open(self, connection: socket.socket) -> None:

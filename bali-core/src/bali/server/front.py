@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
@@ -26,6 +27,8 @@ class HttpFront:
         self._state = ServerState()
         self._is_draining = False
         self._clock: asyncio.TimerHandle | None = None
+        #: Called when a connection has ended.
+        self.changed: Callable[[], None] | None = None
         self._config = Config(
             app,
             interface="asgi3",
@@ -54,7 +57,11 @@ class HttpFront:
     def make_protocol(self) -> HttpProtocol:
         """Return the protocol of a new connection."""
         protocol = HttpProtocol(
-            self._config, self._state, self._app_state, limits=self._options.limits
+            self._config,
+            self._state,
+            self._app_state,
+            limits=self._options.limits,
+            ended=self.changed,
         )
         protocol.is_draining = self._is_draining
         return protocol

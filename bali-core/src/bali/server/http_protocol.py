@@ -10,7 +10,7 @@ time-out; a request costs no timer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from uvicorn.config import Config
@@ -114,7 +114,7 @@ def send_whole_response(
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One HTTP/1.1 connection within `limits`."""
+    """One HTTP/1.1 connection within `limits`; `ended` is called when it is no more."""
 
     def __init__(
         self,
@@ -124,9 +124,11 @@ class HttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits,
+        ended: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.limits = limits
+        self._ended = ended
         self.is_draining = False
         self._signal = DisconnectSignal()
         self._extensions: dict[str, Any] = {
@@ -176,6 +178,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self._stop_waiting()
         self._signal.fire()
+        if self._ended is not None:
+            self._ended()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection on to the WebSocket protocol, without these limits."""

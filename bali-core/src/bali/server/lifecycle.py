@@ -183,16 +183,18 @@ class Server:
         self.rpc_port = port if self._grpc is not None else None
         handshake_timeout = options.limits.header_timeout_seconds if context else None
         if balance is not None:
-            self._acceptors.append(
-                BalancedAcceptor(
-                    sockets,
-                    balance,
-                    make_protocol=lambda opened: PortMux(shared, opened),
-                    count=shared.count,
-                    context=context,
-                    handshake_timeout_seconds=handshake_timeout,
-                )
+            balanced = BalancedAcceptor(
+                sockets,
+                balance,
+                make_protocol=lambda opened: PortMux(shared, opened),
+                count=shared.load,
+                context=context,
+                handshake_timeout_seconds=handshake_timeout,
             )
+            shared.changed = balanced.tell
+            if front is not None:
+                front.changed = balanced.tell
+            self._acceptors.append(balanced)
             return
         loop = asyncio.get_running_loop()
         for sock in sockets:

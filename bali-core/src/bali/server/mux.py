@@ -21,6 +21,13 @@ __all__ = ["PortMux", "SharedPort"]
 
 _log = logging.getLogger("bali.server")
 
+#: More connections than any worker has.
+_DRAINING = 2**32
+
+
+def _nothing() -> None:
+    """Tell nobody."""
+
 
 class SharedPort:
     """What the connections of one port share: where they go, and how many there may be.
@@ -44,7 +51,13 @@ class SharedPort:
         self.undecided: set[PortMux] = set()
         self.relays: set[Relay] = set()
         self.is_draining = False
+        #: Called when a connection has ended, or the drain has begun.
+        self.changed: Callable[[], None] = _nothing
         self._refused = 0
+
+    def load(self) -> int:
+        """How many connections are open, for comparison; one that drains wants none."""
+        return self.count() + (_DRAINING if self.is_draining else 0)
 
     def count(self) -> int:
         """How many connections are open."""
@@ -67,6 +80,7 @@ class SharedPort:
     def drain(self) -> None:
         """Tell every gRPC client to open its next calls on another connection."""
         self.is_draining = True
+        self.changed()
         for relay in tuple(self.relays):
             relay.send_goaway()
 
@@ -128,6 +142,7 @@ class PortMux(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Forget a connection that ended undecided."""
         self._leave()
+        self._port.changed()
 
     def close_if_silent(self) -> None:
         """Close if nothing has been sent."""
@@ -162,7 +177,9 @@ class PortMux(asyncio.Protocol):
         if self._port.private is None:
             transport.close()
             return
-        relay = Relay(transport, self._head, self._port.private, self._port.relays)
+        relay = Relay(
+            transport, self._head, self._port.private, self._port.relays, self._port.changed
+        )
         relay.start(write_timeout_seconds=self._port.limits.write_timeout_seconds)
 
 

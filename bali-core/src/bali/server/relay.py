@@ -33,10 +33,13 @@ class Relay:
         head: bytes,
         private: PrivateSocket,
         relays: set[Relay],
+        ended: Callable[[], None],
     ) -> None:
+        """`relays` are all that are open, this one while it is; `ended` is called then."""
         self._loop = asyncio.get_running_loop()
         self._private = private
         self._relays = relays
+        self._ended = ended
         self._forget: Callable[[], None] | None = None
         self._write_timeout_seconds: float | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -104,6 +107,7 @@ class Relay:
             other.close(self._write_timeout_seconds)
         if self._client.is_lost and (self._server.is_lost or self._server.transport is None):
             self._relays.discard(self)
+            self._ended()
             if self._forget is not None:
                 self._loop.call_later(_PEER_MEMORY_SECONDS, self._forget)
 

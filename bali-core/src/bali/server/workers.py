@@ -42,6 +42,8 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 #: On top of the drain delay and the grace: how long a worker may take to shut down.
 _SHUTDOWN_SECONDS = 10.0
+#: In the place of a descriptor.
+_NOTHING = -1
 #: While developing, a restart does not wait for streams.
 _RELOAD_GRACE_SECONDS = 2.0
 
@@ -62,9 +64,9 @@ class WorkerChannel:
         text = os.environ.pop(_VARIABLE, "")
         if not text:
             return None
-        own, seat, workers, shared, *handed = (int(part) for part in text.split(","))
+        own, shared, seat, workers, *handed = (int(part) for part in text.split(","))
         sockets = [socket.socket(fileno=number) for number in handed]
-        balance = Balance(shared, workers, seat) if workers > 1 else None
+        balance = Balance(shared, workers, seat) if shared != _NOTHING else None
         return cls(socket.socket(fileno=own), sockets, balance)
 
     async def attach(self, server: Server) -> None:
@@ -117,7 +119,7 @@ class Supervisor:
         self._sockets: list[socket.socket] = []
         self._workers: dict[int, _Worker] = {}
         self._count = 1 if options.reload else options.workers
-        self._balance = Balance.of(self._count)
+        self._balance = Balance.of(self._count) if self._count > 1 else None
         self._stop = asyncio.Event()
         self._signals: list[int] = []
         self._is_draining = True
@@ -146,7 +148,8 @@ class Supervisor:
             await asyncio.gather(*tasks, return_exceptions=True)
             for sock in self._sockets:
                 sock.close()
-            self._balance.close()
+            if self._balance is not None:
+                self._balance.close()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
         return self._exit_code
@@ -190,7 +193,8 @@ class Supervisor:
         while not self._stop.is_set():
             worker = self._start(index)
             code = await self._outlive(worker)
-            self._balance.leave(index)
+            if self._balance is not None:
+                self._balance.leave(index)
             if self._stop.is_set():
                 return
             if self._options.reload:
@@ -215,8 +219,8 @@ class Supervisor:
     def _start(self, index: int) -> _Worker:
         ours, theirs = socket.socketpair()
         sockets = [sock.fileno() for sock in self._sockets]
-        shared = self._balance.fileno()
-        told = [theirs.fileno(), index, self._count, shared, *sockets]
+        shared = [] if self._balance is None else [self._balance.fileno()]
+        told = [theirs.fileno(), *(shared or [_NOTHING]), index, self._count, *sockets]
         environment = os.environ | {_VARIABLE: ",".join(map(str, told))}
         try:
             # Not a loop's own way to start a process: uvloop's runs Python code between fork and
@@ -224,7 +228,7 @@ class Supervisor:
             process = subprocess.Popen(  # noqa: S603 - quick, and this very program
                 [sys.executable, *sys.orig_argv[1:]],
                 env=environment,
-                pass_fds=[theirs.fileno(), shared, *sockets],
+                pass_fds=[theirs.fileno(), *shared, *sockets],
                 # While developing, a debugger may read from the terminal.
                 stdin=None if self._options.reload else subprocess.DEVNULL,
             )
