@@ -7,16 +7,61 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from pydantic import BaseModel
-from sqlalchemy import String, event
+from sqlalchemy import Integer, String, TypeDecorator, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bali import Database, NotFound, ValidationFailed, model_to_schema
+from bali import AllowAny, Bali, Database, NotFound, ValidationFailed, model_to_schema
 from bali.database.reads import is_plain
+from bali.database.types import gives_exact_values
 from bali.resources import Call, Collector, Context, ListQuery, ModelResource, Pipeline
 from tests.database.kinds import FULL, EveryKind
 
 db = Database()
+
+
+class Slug(str):
+    """Text of somebody's own."""
+
+    __slots__ = ()
+
+
+class SlugType(TypeDecorator[str]):
+    """Reads text as `Slug`."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else Slug(value)
+
+
+class Literal(TypeDecorator[int]):
+    """Reads 0 and 1 as False and True."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_result_value(self, value: int | None, dialect: Any) -> int | None:
+        return None if value is None else bool(value)
+
+
+class Own(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
+    """A row whose values are of classes that its fields do not name."""
+
+    __tablename__ = "read_owns"
+
+    slug: Mapped[str] = mapped_column(SlugType(40))
+    is_lit: Mapped[int] = mapped_column(Literal)
+    other: Mapped[str] = mapped_column(String(40).with_variant(SlugType(40), "sqlite"))
+
+
+class OwnResource(ModelResource):
+    """The generic actions over it."""
+
+    model = Own
+    permission_classes = (AllowAny,)
 
 
 class Sample(EveryKind, db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
@@ -231,3 +276,22 @@ def test_a_model_that_listens_to_loading_takes_the_long_way() -> None:
 
     event.listen(Heard, "load", loaded)
     assert not is_plain(Heard, schema)
+
+
+def test_a_list_shows_values_of_other_classes_as_a_get_does(sqlite_url: str) -> None:
+    db.connect(sqlite_url)
+    app = Bali(title="own", resources=[OwnResource], databases=[db])
+    with TestClient(app) as client:
+        made = client.post("/owns", json={"slug": "a", "is_lit": 1, "other": "b"}).json()
+        assert made["is_lit"] == 1
+        one = client.get(f"/owns/{made['id']}")
+        many = client.get("/owns")
+    assert many.status_code == 200
+    assert f'"items":[{one.text}]' in many.text
+
+
+def test_whose_types_tell_the_class_of_their_values() -> None:
+    for name in ("slug", "is_lit", "other"):
+        assert not gives_exact_values(Own.__table__.c[name].type), name
+    columns = [column for column in Sample.__table__.c if column.name != "id"]
+    assert all(gives_exact_values(column.type) for column in columns)

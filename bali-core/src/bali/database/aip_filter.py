@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator
 from bali.database.columns import annotation_of, columns_of, is_input_only, python_type
 from bali.database.expressions import folded_match, literal_pattern, text_match
 from bali.database.filters import OPERATORS
-from bali.database.types import BinaryText, Duration, ExactNumeric, UTCDateTime
+from bali.database.types import OWN_TYPES
 from bali.resources.filter import (
     AllOf,
     AnyOf,
@@ -55,7 +55,6 @@ _COMPARABLE = (
     uuid.UUID,
     enum.Enum,
 )
-_OWN_TYPES = (BinaryText, Duration, ExactNumeric, UTCDateTime)
 
 
 def filterable(model: type[Any]) -> Mapping[str, Any]:
@@ -87,7 +86,7 @@ def filter_condition(
 
 def _annotation(name: str, column: Any) -> Any:
     kind = column.type
-    if isinstance(kind, TypeDecorator) and not isinstance(kind, _OWN_TYPES):
+    if isinstance(kind, TypeDecorator) and not isinstance(kind, OWN_TYPES):
         return Any  # what it takes, its author knows alone
     if isinstance(kind, Uuid) and not kind.as_uuid:
         return Any  # text for Python, and none for the database

@@ -27,6 +27,7 @@ from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_aft
 from bali.database.schema import ModelSchema
 from bali.database.soft_delete import is_alive
 from bali.database.tokens import Place, decode_token, digest_of, token_after
+from bali.database.types import gives_exact_values
 from bali.resources import ListQuery, Page
 from bali.schemas.behaviour import input_only_attributes
 from bali.schemas.rows import Rows
@@ -65,6 +66,7 @@ class ReadPlan:
         self._names = tuple(name for name in schema.model_fields if name not in hidden)
         #: What it reads, in the order of its rows.
         self.columns = tuple(columns_of(self._model)[name] for name in self._names)
+        self._are_exact = all(gives_exact_values(column.type) for column in self.columns)
         #: Makes an object of a row.
         self.make = _maker(made or schema, self._names)
         key = self._model.__mapper__.primary_key[0]
@@ -113,7 +115,7 @@ class ReadPlan:
         if not rows and parent is not None and not await self._rows(parent.statement):
             raise parent.missing()
         token = ""
-        items = Rows(rows[: query.page_size], self._names, self.make)
+        items = Rows(rows[: query.page_size], self._names, self.make, are_exact=self._are_exact)
         if len(rows) > query.page_size:
             last = rows[query.page_size - 1]
             values = [last[place] for place in ordered.places]

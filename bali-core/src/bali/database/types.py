@@ -32,11 +32,13 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 __all__ = [
+    "OWN_TYPES",
     "BinaryText",
     "Duration",
     "ExactNumeric",
     "UTCDateTime",
     "coercion_of",
+    "gives_exact_values",
     "in_utc",
     "make_exact",
 ]
@@ -291,6 +293,19 @@ class BinaryText(TypeDecorator[str]):
         if self.length is None:
             return dialect.type_descriptor(mysql.LONGTEXT(collation=collation))
         return dialect.type_descriptor(mysql.VARCHAR(self.length, collation=collation))
+
+
+#: The types whose values are those of SQLAlchemy's own.
+OWN_TYPES = (BinaryText, Duration, ExactNumeric, UTCDateTime)
+
+
+def gives_exact_values(kind: TypeEngine[Any]) -> bool:
+    """Tell whether a value that is read is of the very class that the column's type tells.
+
+    A type that somebody else has written may give objects of a subclass, or of another class.
+    """
+    is_known = type(kind) in OWN_TYPES or type(kind).__module__.startswith("sqlalchemy.")
+    return is_known and all(map(gives_exact_values, kind._variant_mapping.values()))  # noqa: SLF001 - there is no public way to it
 
 
 def make_exact(column: Column[Any]) -> None:

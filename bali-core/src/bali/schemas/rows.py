@@ -6,6 +6,7 @@ as they are; to everybody else they are a sequence of objects, made when they ar
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import starmap
 from typing import Any, TypeAlias, get_args, overload
@@ -24,23 +25,32 @@ Row: TypeAlias = Sequence[Any]
 _RowsEncoder: TypeAlias = "Callable[[Rows], bytes]"
 
 #: Types of pydantic's schemas: of plain values, and of what a value only passes through. Not of
-#: floats, which have other digits there (1e+16).
-_PLAIN = frozenset({"bool", "date", "datetime", "decimal", "int", "str", "time", "uuid"})
+#: floats, which have other digits there (1e+16), nor of times, whose zones may have seconds.
+_PLAIN = frozenset({"bool", "date", "datetime", "decimal", "int", "str", "uuid"})
 _AROUND_OTHERS = frozenset(
     {"default", "function-after", "function-before", "function-wrap", "nullable"}
 )
 
 
 class Rows(Sequence[BaseModel]):
-    """Items as rows of values, which are in the order of `names`, their attributes."""
+    """Items as rows of values, which are in the order of `names`, their attributes.
 
-    __slots__ = ("_make", "names", "rows")
+    `are_exact` promises that each value is of the very type of its field, not of a subclass of it.
+    """
+
+    __slots__ = ("_make", "are_exact", "names", "rows")
 
     def __init__(
-        self, rows: Sequence[Row], names: tuple[str, ...], make: Callable[[Row], BaseModel]
+        self,
+        rows: Sequence[Row],
+        names: tuple[str, ...],
+        make: Callable[[Row], BaseModel],
+        *,
+        are_exact: bool = False,
     ) -> None:
         self.rows = rows
         self.names = names
+        self.are_exact = are_exact
         self._make = make
 
     def __len__(self) -> int:
@@ -145,7 +155,7 @@ def _general_encoder(fields: Mapping[str, Any], config: Any) -> _RowsEncoder:
 def _plain_encoder(wire_names: Mapping[str, str], otherwise: _RowsEncoder) -> _RowsEncoder:
     """Return an encoder of plain values, which msgspec writes alike and many times faster.
 
-    `otherwise` writes rows with values that have no name on the wire.
+    `otherwise` writes rows that are not exact, and those with values that have no name on the wire.
     """
     import msgspec  # noqa: PLC0415 - a service that lists nothing needs none of it
 
@@ -157,6 +167,8 @@ def _plain_encoder(wire_names: Mapping[str, str], otherwise: _RowsEncoder) -> _R
         return msgspec.defstruct("Item", list(places), rename=places, gc=False)
 
     def encode_rows(rows: Rows) -> bytes:
+        if not rows.are_exact:
+            return otherwise(rows)
         names = rows.names
         make = makers.get(names)
         if make is None:
@@ -174,5 +186,10 @@ def _is_plain(schema: Any) -> bool:
     if "serialization" in schema:
         return False
     if kind == "enum":
-        return all(type(member.value) in (str, int) for member in schema["members"])
+        return all(map(_is_plain_member, schema["members"]))
     return kind in _PLAIN or (kind in _AROUND_OTHERS and _is_plain(schema["schema"]))
+
+
+def _is_plain_member(member: enum.Enum) -> bool:
+    stored = member._value_  # what msgspec writes; pydantic asks the member, which may say another
+    return type(stored) in (str, int) and member.value is stored
