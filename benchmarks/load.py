@@ -22,6 +22,8 @@ __all__ = ["Load", "Measured", "Run", "missing_tools", "percentile", "wrk_script
 REST_CONNECTIONS = 32
 GRPC_CONNECTIONS, GRPC_STREAMS = 8, 4
 WARM_UP_SECONDS = 1
+#: How long an answer may take; many calls at once wait for a slow service in turn.
+ANSWER_SECONDS = 60
 _FRAME_HEAD = 5
 _SIZE_TOLERANCE = 0.95
 _PACKAGES = {"wrk": "wrk", "h2load": "nghttp2-client"}
@@ -130,8 +132,8 @@ class Load:
         script = self.folder / "request.lua"
         script.write_text(wrk_script(call.at(service), protocol, self.messages))
         output = _output(
-            "wrk", "-t1", f"-c{REST_CONNECTIONS}", f"-d{max(round(seconds), 1)}s", "-s",
-            str(script), f"http://127.0.0.1:{service.port}/",
+            "wrk", "-t1", f"-c{REST_CONNECTIONS}", f"-d{max(round(seconds), 1)}s",
+            f"--timeout={ANSWER_SECONDS}s", "-s", str(script), f"http://127.0.0.1:{service.port}/",
         )  # fmt: skip
         if "Non-2xx" in output or "Socket errors" in output:
             raise StageError(f"{protocol} {call.name}: {service.name} failed:\n{output}")
