@@ -59,10 +59,8 @@ def test_the_result_and_the_error_are_those_of_the_coroutine() -> None:
 
 
 def test_ctrl_c_before_it_begins_leaves_nothing_behind() -> None:
-    begun = []
-
     async def work() -> None:
-        begun.append(True)
+        await asyncio.sleep(1000)
 
     gate = threading.Event()  # keeps the loop busy until the interruption is there
 
@@ -76,7 +74,6 @@ def test_ctrl_c_before_it_begins_leaves_nothing_behind() -> None:
     with on_ctrl_c(gate.set), pytest.raises(KeyboardInterrupt):
         await_here(coroutine)
     assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
-    assert begun in ([], [True])
 
 
 def test_ctrl_c_waits_until_it_has_unwound() -> None:

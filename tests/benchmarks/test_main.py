@@ -28,7 +28,9 @@ def test_all_cases_are_chosen_by_default() -> None:
 
 def test_cases_are_chosen_by_parts_of_their_names() -> None:
     assert chosen_cases("memory, cold") == ["memory", "cold start"]
-    assert chosen_cases("REST list(20)") == ["REST list(20)", "p99 REST list(20)"]
+    assert chosen_cases("REST list") == [
+        "REST list(20)", "REST list(100)", "REST list(100) by 2 workers", "p99 REST list(20)",
+    ]  # fmt: skip
     assert chosen_cases("nothing") == []
 
 

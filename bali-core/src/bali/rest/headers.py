@@ -115,12 +115,8 @@ def request_id_of(scope: Scope) -> str:
             if _REQUEST_ID.fullmatch(given):
                 found = given
                 break
-    return _keep(scope, found or new_request_id())
-
-
-def _keep(scope: Scope, request_id: str) -> str:
-    scope[_SCOPE_KEY] = request_id
-    return request_id
+    scope[_SCOPE_KEY] = found = found or new_request_id()
+    return found
 
 
 def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str | bytes]:
@@ -160,13 +156,11 @@ def new_context(scope: Scope, peer: PeerOf = peer_of) -> Context:
     Raises `InvalidArgument` for a timeout that is not a decimal number of seconds.
     """
     metadata = HeaderMetadata(scope["headers"])
-    raw = metadata.raw
-    timeout = metadata.get("x-request-timeout") if b"x-request-timeout" in raw else None
-    is_named = b"x-request-id" in raw or _SCOPE_KEY in scope
+    timeout = metadata.get("x-request-timeout")
     return Context(
         protocol="rest",
         metadata=metadata,
-        request_id=request_id_of(scope) if is_named else _keep(scope, new_request_id()),
+        request_id=request_id_of(scope),
         peer=peer(scope),
         peer_certificate=certificate_of(scope),
         deadline_monotonic=None if timeout is None else time.monotonic() + _seconds(str(timeout)),
