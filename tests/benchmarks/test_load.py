@@ -46,6 +46,23 @@ def test_a_get_has_no_body() -> None:
     assert 'wrk.format(nil, "/users/7", nil, nil)' in script
 
 
+def test_wrk_waits_as_long_as_a_slow_service_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself it takes an answer that comes after two seconds for a failure."""
+    commands: list[tuple[str, ...]] = []
+
+    def run(*command: str) -> str:
+        commands.append(command)
+        return "5 requests in 1.00s, 1KB read\nRequests/sec:      5.00\n"
+
+    monkeypatch.setattr("benchmarks.load._output", run)
+    load = Load(folder=tmp_path, messages=None, seconds=1)
+    service: Any = SimpleNamespace(name="slow", port=8000, paths={})
+    assert load._run(CALLS["get"], "REST", service, 1) == (5, 5.0)
+    assert "--timeout=60s" in commands[0]
+
+
 def test_answers_of_the_right_size_pass() -> None:
     _check_h2load(OUTPUT.format(good=10, failed=0, data=500), 50)
 

@@ -446,7 +446,9 @@ async def _no_delay() -> int:
         def data_received(self, data: bytes) -> None:
             """Take what the connection began with."""
 
-    port = SharedPort(limits=Limits(), make_http=Http, count_http=lambda: 0, private=None)
+    port = SharedPort(
+        limits=Limits(), make_http=lambda _ended: Http(), count_http=lambda: 0, private=None
+    )
     # Made as the server makes it: with a protocol of 0, for which no event loop sets the option.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.bind(("127.0.0.1", 0))

@@ -34,7 +34,8 @@ _LOOKS = 20
 _TAKE_ALL_SECONDS = 0.2
 #: Connections accepted before the loop does something else.
 _AT_ONCE = 16
-#: Without a file descriptor or memory for a connection: how long until the next try.
+#: Without a file descriptor or memory for a connection, or where nothing but errors is to be had:
+#: how long until the next try.
 _EXHAUSTED_SECONDS = 1.0
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -194,26 +195,27 @@ class BalancedAcceptor:
 
     def _accept(self, sock: socket.socket, room: int) -> bool:
         """Accept so many connections at most; tell whether there was one."""
-        found = False
-        for _ in range(min(room, _AT_ONCE)):
+        taken = failures = 0
+        while taken < min(room, _AT_ONCE):
             try:
                 connection, _ = sock.accept()
             except BlockingIOError:
                 break
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
+                failures += 1
+                if error.errno not in _EXHAUSTED and failures < _AT_ONCE:
                     continue  # what befell that connection while it waited
                 _log.error("a connection could not be accepted: %s", error.strerror)
                 self._pause(sock, _EXHAUSTED_SECONDS, self._listen)
                 break
-            found = True
+            taken += 1
             connection.setblocking(False)
             self._opening.add(connection)
             task = self._loop.create_task(self._open(connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         self.tell()
-        return found
+        return taken > 0
 
     async def _open(self, connection: socket.socket) -> None:
         def opened() -> None:

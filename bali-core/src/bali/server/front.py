@@ -27,8 +27,6 @@ class HttpFront:
         self._state = ServerState()
         self._is_draining = False
         self._clock: asyncio.TimerHandle | None = None
-        #: Called when a connection has ended.
-        self.changed: Callable[[], None] | None = None
         self._config = Config(
             app,
             interface="asgi3",
@@ -54,14 +52,14 @@ class HttpFront:
             self._clock.cancel()
             self._clock = None
 
-    def make_protocol(self) -> HttpProtocol:
-        """Return the protocol of a new connection."""
+    def make_protocol(self, ended: Callable[[], None] | None = None) -> HttpProtocol:
+        """Return the protocol of a new connection; `ended` is called when it is no more."""
         protocol = HttpProtocol(
             self._config,
             self._state,
             self._app_state,
             limits=self._options.limits,
-            ended=self.changed,
+            ended=ended,
         )
         protocol.is_draining = self._is_draining
         return protocol

@@ -192,8 +192,6 @@ class Server:
                 handshake_timeout_seconds=handshake_timeout,
             )
             shared.changed = balanced.tell
-            if front is not None:
-                front.changed = balanced.tell
             self._acceptors.append(balanced)
             return
         loop = asyncio.get_running_loop()

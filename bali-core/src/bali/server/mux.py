@@ -32,15 +32,16 @@ def _nothing() -> None:
 class SharedPort:
     """What the connections of one port share: where they go, and how many there may be.
 
-    `make_http` builds the protocol of an HTTP/1.1 connection, `private` leads to the gRPC server;
-    without one of them such connections are closed. `count_http` tells how many there are.
+    `make_http` builds the protocol of an HTTP/1.1 connection from what that calls when it has
+    ended, `private` leads to the gRPC server; without one of them such connections are closed.
+    `count_http` tells how many of HTTP/1.1 there are.
     """
 
     def __init__(
         self,
         *,
         limits: Limits,
-        make_http: Callable[[], asyncio.Protocol] | None,
+        make_http: Callable[[Callable[[], None]], asyncio.Protocol] | None,
         count_http: Callable[[], int],
         private: PrivateSocket | None,
     ) -> None:
@@ -166,7 +167,7 @@ class PortMux(asyncio.Protocol):
         if self._port.make_http is None:
             transport.close()
             return
-        protocol = self._port.make_http()
+        protocol = self._port.make_http(self._port.changed)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if self._head:
