@@ -20,6 +20,7 @@ PROGRAMS: Mapping[str, Program] = {
     "bali, threads not in batches": Program.of(
         "ours", variables={"BALI_BATCH_SCHEDULING": "false"}
     ),
+    "bali, read by threads of gRPC's own": Program.of("ours", variables={"GRPC_EXPERIMENTS": ""}),
     "bali, 100 resources": Program.of("many"),
     "bali, 2 workers": Program.of("ours", "--workers", "2", cores=(0, 1), workers=2),
     "by hand, REST": Program.of("hand_rest"),
@@ -69,6 +70,7 @@ def _all_cases() -> tuple[RateCase, ...]:
                 targets[own] = 0.95
             if (protocol, call) == ("gRPC", "get"):
                 targets["bali, threads not in batches"] = None
+                targets["bali, read by threads of gRPC's own"] = None
             found.append(
                 RateCase(name=f"{protocol} {call}", call=call, protocol=protocol, targets=targets)
             )
