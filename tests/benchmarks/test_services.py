@@ -14,7 +14,7 @@ import pytest
 from benchmarks.calls import CALLS, WrongAnswer, check
 from benchmarks.environments import FOLDER, PEERS, Peer, installed
 from benchmarks.footprint import HAND_PROGRAM
-from benchmarks.rates import CASES, PROGRAMS
+from benchmarks.rates import CASES, PROGRAMS, READ_WHERE_IT_WAITS
 from benchmarks.stage import ROOT, Program, StageError, messages, service, stage
 
 
@@ -46,6 +46,18 @@ def test_every_service_answers_its_calls(name: str, env: dict[str, str]) -> None
 
 
 @pytest.mark.postgres
+def test_grpc_knows_the_choice_that_is_measured() -> None:
+    """It tells of names that it does not know, and changes nothing then."""
+
+    def said(choice: str) -> str:
+        command = [sys.executable, "-c", "import grpc"]
+        env = {**os.environ, "GRPC_EXPERIMENTS": choice}
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stderr
+
+    assert said(READ_WHERE_IT_WAITS) == ""
+    assert "Unknown experiment" in said("-no_such_choice")
+
+
 def test_the_service_of_both_protocols_answers_on_two_ports(env: dict[str, str]) -> None:
     with service("both", HAND_PROGRAM, env) as running:
         assert running.port != running.rpc_port

@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from bali._former import find_former_modules
-from bali._grpc_polling import read_where_servers_wait
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -120,7 +119,6 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "bali.settings": ("Settings", "Stage", "initialize"),
 }
 find_former_modules()
-read_where_servers_wait()
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
