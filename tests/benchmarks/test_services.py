@@ -45,7 +45,6 @@ def test_every_service_answers_its_calls(name: str, env: dict[str, str]) -> None
         assert running.cpu_seconds() > 0
 
 
-@pytest.mark.postgres
 def test_grpc_knows_the_choice_that_is_measured() -> None:
     """It tells of names that it does not know, and changes nothing then."""
 
@@ -58,6 +57,7 @@ def test_grpc_knows_the_choice_that_is_measured() -> None:
     assert "Unknown experiment" in said("-no_such_choice")
 
 
+@pytest.mark.postgres
 def test_the_service_of_both_protocols_answers_on_two_ports(env: dict[str, str]) -> None:
     with service("both", HAND_PROGRAM, env) as running:
         assert running.port != running.rpc_port

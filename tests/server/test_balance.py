@@ -30,6 +30,7 @@ from tests.server.test_workers import pids
 
 #: See `program.py`.
 PATIENT = {"PATIENT": "1"}
+NONE = 0
 OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 
@@ -85,13 +86,14 @@ class Counted(asyncio.Protocol):
 
 
 class Failing(socket.socket):
-    """A listening socket whose `accept` fails first with what is in `failures`."""
+    """A listening socket whose `accept` fails first with what is in `failures`, if not `NONE`."""
 
     failures: list[int]
 
     def accept(self) -> tuple[socket.socket, Any]:
-        if self.failures:
-            raise OSError(self.failures.pop(), "as told")
+        failure = self.failures.pop() if self.failures else NONE
+        if failure != NONE:
+            raise OSError(failure, "as told")
         return super().accept()
 
 
@@ -177,6 +179,17 @@ async def test_where_accept_does_nothing_but_fail_it_tries_again_later(
         async with accepting(seats[0], failures=failures) as (there, port):
             await open_until_there(there, port)
     assert len(caplog.records) == 2
+
+
+async def test_failures_after_a_connection_keep_no_other_waiting(
+    seats: list[Balance], caplog: pytest.LogCaptureFixture
+) -> None:
+    failures = (*(errno.ECONNABORTED,) * balance._AT_ONCE, NONE)  # from the last to the first
+    with caplog.at_level(logging.ERROR, "bali.server"):
+        async with accepting(seats[0], failures=failures) as (there, port):
+            await open_until_there(there, port)
+            await open_until_there(there, port)
+    assert not caplog.records
 
 
 async def open_until_there(there: set[Counted], port: int, **options: Any) -> None:
@@ -266,8 +279,9 @@ async def answering(channel: Any) -> int:
 def told(worker: int) -> list[int]:
     """How many connections each worker of one port has told the others of."""
     for file in Path(f"/proc/{worker}/fd").iterdir():
-        if str(file.readlink()).startswith("/memfd:bali"):
-            return list(memoryview(file.read_bytes()).cast("q"))
+        with contextlib.suppress(FileNotFoundError):  # closed since
+            if str(file.readlink()).startswith("/memfd:bali"):
+                return list(memoryview(file.read_bytes()).cast("q"))
     raise LookupError(f"process {worker} shares no memory with others")
 
 
@@ -278,9 +292,8 @@ async def test_grpc_connections_are_spread_evenly(tmp_path: Path) -> None:
         AsyncExitStack() as stack,
     ):
         workers = await pids(running, 2)
-        async with asyncio.timeout(30):
-            while told(min(workers)) != [0, 0]:  # the connections of those who asked for the pids
-                await asyncio.sleep(0.005)
+        # The connections of those who asked for the pids are to be forgotten first.
+        await until(lambda: told(min(workers)) == [0, 0])
         found = Counter[int]()
         for _ in range(8):
             channel = await stack.enter_async_context(

@@ -196,7 +196,7 @@ class BalancedAcceptor:
     def _accept(self, sock: socket.socket, room: int) -> bool:
         """Accept so many connections at most; tell whether there was one."""
         taken = failures = 0
-        while taken < min(room, _AT_ONCE):
+        while taken < room and taken + failures < _AT_ONCE:
             try:
                 connection, _ = sock.accept()
             except BlockingIOError:
@@ -204,7 +204,7 @@ class BalancedAcceptor:
             except OSError as error:
                 failures += 1
                 if error.errno not in _EXHAUSTED and failures < _AT_ONCE:
-                    continue  # what befell that connection while it waited
+                    continue  # what befell that connection while it waited; not all of them
                 _log.error("a connection could not be accepted: %s", error.strerror)
                 self._pause(sock, _EXHAUSTED_SECONDS, self._listen)
                 break
