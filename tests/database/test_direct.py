@@ -41,7 +41,7 @@ by_name = select(table.c.name, table.c.moment).where(
 
 @pytest.fixture
 async def rows(url: str) -> AsyncIterator[None]:
-    db.connect(url, pool_size=2, max_overflow=0, pool_timeout=0.2)
+    db.connect(url, pool_size=2, max_overflow=0)
     await db.create_all()
     yield
     await db.drop_all()
@@ -181,9 +181,16 @@ async def test_who_looks_at_the_pool_sees_connections_come_and_go() -> None:
 
 @pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize("backend", ["sqlite", "memory", POSTGRES])
-async def test_statements_wait_for_a_connection_and_not_for_ever() -> None:
+async def test_statements_wait_for_a_connection() -> None:
     many = [db.direct.fetch(by_name, {"name": str(n)}) for n in range(20)]
     assert await asyncio.gather(*many) == [[]] * 20
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "memory", POSTGRES])
+async def test_statements_wait_for_a_connection_not_for_ever(rows: None, url: str) -> None:
+    await db.close()
+    db.connect(url, pool_size=2, max_overflow=0, pool_timeout=0.1)
+    await db.create_all()
     async with db.engine.connect(), db.engine.connect():
         with pytest.raises(PoolTimeoutError):
             await db.direct.fetch(by_name, {"name": "a"})

@@ -292,7 +292,7 @@ def test_a_deadline_ends_the_action(channel: Any, mark: str, name: str) -> None:
     values = {"count": 1} if name == "ticks" else {}
     call = unary(channel, name)
     request = message(name, mark=mark, **values)
-    error = error_of(lambda: list(call(request, timeout=0.3)))
+    error = error_of(lambda: list(call(request, timeout=1)))
     assert error.code is Code.DEADLINE_EXCEEDED
     assert signals.wait(f"{mark} ended")
 
