@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from pydantic import BaseModel
-from sqlalchemy import Integer, String, TypeDecorator, event
+from pydantic import BaseModel, create_model
+from sqlalchemy import Integer, String, TypeDecorator, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bali import AllowAny, Bali, Database, NotFound, ValidationFailed, model_to_schema
 from bali.database.reads import is_plain
 from bali.database.types import gives_exact_values
+from bali.proto import EncodeError
 from bali.resources import Call, Collector, Context, ListQuery, ModelResource, Pipeline
+from bali.schemas.rows import Rows
 from tests.database.kinds import FULL, EveryKind
+from tests.proto.samples import reply
 
 db = Database()
+POSTGRES = pytest.param("postgresql", marks=pytest.mark.postgres)
 
 
 class Slug(str):
@@ -137,6 +142,11 @@ def pipeline_of(resource: type[ModelResource]) -> tuple[Pipeline, Any]:
     return pipeline, spec
 
 
+def page_model(schema: type[BaseModel]) -> Any:
+    """Return the model of a page."""
+    return create_model("Page", items=(list[schema], ...))  # type: ignore[valid-type]  # at run time
+
+
 async def call(pipeline: Pipeline, spec: Any, name: str, **arguments: Any) -> Any:
     action = spec.action(name)
     return await pipeline.run(Call(spec=action, arguments=arguments, context=Context()))
@@ -162,6 +172,83 @@ async def test_every_column_type_is_read_as_the_orm_reads_it() -> None:
         schema.model_validate(item, from_attributes=True).model_dump()
         for item in (await Sample.__store__.list(ListQuery(page_size=10))).items
     ]
+
+
+@pytest.mark.usefixtures("samples")
+async def test_packed_moments_are_what_the_orm_reads(backend: str) -> None:
+    await Sample.aio.create(**FULL)
+    await Sample.aio.create(text="")
+    if backend == "postgresql":
+        for moment in ("-infinity", "infinity", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59.9Z"):
+            item = await Sample.aio.create(text=moment)
+            change = text(f"UPDATE read_samples SET moment = '{moment}' WHERE id = {item.id}")
+            async with db.unit() as unit:
+                await unit.session.execute(change)
+    store = Sample.__store__
+    plan = store.read_plan(model_to_schema(Sample))
+    assert plan is not None
+    encode = reply(page_model(model_to_schema(Sample))).encode
+    for order_by in ("", "moment desc", "-created_time"):
+        query = ListQuery(page_size=10, order_by=order_by)
+        plain, packed = await plan.list(store, query), await plan.list(store, query, packs=True)
+        assert plain is not None
+        assert packed is not None
+        assert isinstance(packed.items, Rows)
+        assert bool(packed.items.packed) is (backend == "postgresql")
+        assert list(packed.items) == list(plain.items)
+        assert packed.items[-1] == plain.items[-1]
+        assert packed.items[1:] == plain.items[1:]
+        assert packed.items.dicts() == plain.items.dicts()
+        assert encode(packed) == encode(replace(plain, items=list(plain.items)))
+
+
+@pytest.mark.usefixtures("samples")
+@pytest.mark.parametrize("protocol", ["local", "rest", "grpc", "connect", "grpc-web"])
+async def test_moments_are_packed_for_messages_alone(backend: str, protocol: Any) -> None:
+    await Plain.aio.create(name="one")
+    pipeline, spec = pipeline_of(PlainResource)
+    context = Context(protocol=protocol)
+    with statements() as seen:
+        await pipeline.run(Call(spec=spec.action("list"), arguments={}, context=context))
+    is_packed = backend == "postgresql" and protocol not in ("local", "rest")
+    assert ("timestamptz_send" in seen[0]) is is_packed
+
+
+@pytest.mark.usefixtures("samples")
+@pytest.mark.parametrize("backend", [POSTGRES])
+async def test_a_moment_that_no_datetime_holds_is_an_error_packed_or_not() -> None:
+    await Plain.aio.create(name="late")
+    async with db.unit() as unit:
+        await unit.session.execute(text("UPDATE read_plains SET created_time = '20000-01-01Z'"))
+    store = Plain.__store__
+    schema = model_to_schema(Plain)
+    plan = store.read_plan(schema)
+    assert plan is not None
+    with pytest.raises(OverflowError):
+        await plan.list(store, ListQuery(page_size=5))
+    packed = await plan.list(store, ListQuery(page_size=5), packs=True)
+    with pytest.raises(EncodeError):
+        reply(page_model(schema)).encode(packed)
+
+
+@pytest.mark.usefixtures("samples")
+@pytest.mark.parametrize("packs", [False, True])
+async def test_pages_in_the_order_of_moments_go_on(packs: bool) -> None:
+    for n in range(5):
+        await Plain.aio.create(name=f"n{n}")
+    store = Plain.__store__
+    plan = store.read_plan(model_to_schema(Plain))
+    assert plan is not None
+    seen, token = [], ""
+    while True:
+        query = ListQuery(page_size=2, order_by="created_time", page_token=token)
+        page = await plan.list(store, query, packs=packs)
+        assert page is not None
+        seen += [item.name for item in page.items]
+        token = page.next_page_token
+        if not token:
+            break
+    assert seen == ["n0", "n1", "n2", "n3", "n4"]
 
 
 @pytest.mark.usefixtures("samples")

@@ -389,6 +389,35 @@ def test_rows_fill_the_message_that_objects_fill(items: list[Everything]) -> Non
     )
 
 
+@given(st.lists(st.none() | st.datetimes(timezones=st.just(datetime.UTC)), max_size=4))
+def test_packed_moments_fill_the_message_that_objects_fill(
+    moments: list[datetime.datetime | None],
+) -> None:
+    class Event(BaseModel):
+        moment: datetime.datetime | None
+        text: str | None
+
+    class Page(BaseModel):
+        items: list[Event]
+
+    begin = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+
+    def packed(moment: datetime.datetime) -> bytes:
+        micros = (moment - begin) // datetime.timedelta(microseconds=1)
+        return micros.to_bytes(8, "big", signed=True)
+
+    def made(row: Any) -> BaseModel:
+        return Event(moment=row[0], text=None if row[1] is None else row[1].isoformat())
+
+    encode = reply(Page).encode
+    rows = [(moment and packed(moment),) * 2 for moment in moments]
+    # A field that is no Timestamp can only be given what the moment is.
+    lazy: Any = Rows(rows, ("moment", "other"), made, packed=(0, 1))
+    objects = [Event(moment=moment, text=None) for moment in moments]
+    assert encode(Page.model_construct(items=lazy)) == encode(Page(items=objects))
+    assert [item.text for item in lazy] == [moment and moment.isoformat() for moment in moments]
+
+
 def _of_row(row: Any) -> BaseModel:
     return Everything.model_construct(**dict(zip(Everything.model_fields, row, strict=True)))
 

@@ -6,6 +6,7 @@ find it, or raise the bound knowingly.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import sysconfig
 import tracemalloc
@@ -17,7 +18,7 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy.orm import Mapped
 
-from bali import AllowAny, Database, ModelResource, action
+from bali import AllowAny, Bali, Database, ModelResource, action
 from bali.proto import build_service
 from bali.resources import Collector, Pipeline
 from bali.rpc import RpcService, shape_of
@@ -150,6 +151,21 @@ async def test_a_call_runs_few_functions(
 ) -> None:
     count = await functions_of(lambda: answer(name, **values))
     assert 10 < count <= most, f"{count} Python functions run for {name}, more than {most}"
+
+
+async def test_a_server_waits_once_for_the_next_call_whatever_methods_it_has() -> None:
+    app = Bali(title="hot", resources=[HotResource], databases=[db])
+    server = app.services.server([])
+    await server.start()
+    try:
+        waiting: list[str] = []
+        while not waiting:
+            await asyncio.sleep(0)
+            coroutines: list[Any] = [task.get_coro() for task in asyncio.all_tasks()]
+            waiting = [item.__qualname__ for item in coroutines if "_request_" in item.__qualname__]
+    finally:
+        await server.stop(None)
+    assert waiting == ["AioServer._request_call"]
 
 
 async def test_a_row_costs_few_functions(answer: Answer) -> None:

@@ -129,7 +129,8 @@ def _outside_sqlalchemy(error: Exception) -> BaliError | None:
     """Return the meaning of what drivers raise past SQLAlchemy: while connecting, and of values."""
     if isinstance(error, BaliError):
         return None
-    if isinstance(error, OverflowError):  # SQLite's driver, of an integer beyond 64 bits
+    if isinstance(error, OverflowError) and "too large" in str(error):
+        # SQLite's driver, of an integer beyond 64 bits; not what was stored and cannot be read.
         return ValidationFailed("A value cannot be stored")
     code = getattr(error, "sqlstate", None)
     if isinstance(error, OSError) or code in _GONE or type(error).__module__ == "asyncmy.errors":

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Integer, Select, bindparam, select
+from sqlalchemy import Integer, LargeBinary, Select, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -27,7 +27,7 @@ from bali.database.ordering import Term, order_by_clauses, ordering_of, rows_aft
 from bali.database.schema import ModelSchema
 from bali.database.soft_delete import is_alive
 from bali.database.tokens import Place, decode_token, digest_of, token_after
-from bali.database.types import gives_exact_values
+from bali.database.types import UTCDateTime, gives_exact_values
 from bali.resources import ListQuery, Page
 from bali.schemas.behaviour import input_only_attributes
 from bali.schemas.rows import Rows
@@ -66,6 +66,10 @@ class ReadPlan:
         self._names = tuple(name for name in schema.model_fields if name not in hidden)
         #: What it reads, in the order of its rows.
         self.columns = tuple(columns_of(self._model)[name] for name in self._names)
+        #: The places of what PostgreSQL can send as packed moments.
+        self._moments = tuple(
+            place for place, column in enumerate(self.columns) if type(column.type) is UTCDateTime
+        )
         self._are_exact = all(gives_exact_values(column.type) for column in self.columns)
         #: Makes an object of a row.
         self.make = _maker(made or schema, self._names)
@@ -78,7 +82,7 @@ class ReadPlan:
             self._gets[True] = by_key.where(is_alive(self._model))
         #: The statements that are used again, as they are.
         self._kept: set[Select[Any]] = set(self._gets.values())
-        self._lists: dict[tuple[str, str, bool], _Ordered | None] = {}
+        self._lists: dict[tuple[str, str, bool, bool], _Ordered | None] = {}
         self._engines: dict[int, tuple[AsyncEngine, AsyncEngine]] = {}
 
     async def get(self, store: Any, key: Any) -> BaseModel:
@@ -92,11 +96,16 @@ class ReadPlan:
             raise self._store.missing(key)
         return self.make(row)
 
-    async def list(self, store: Any, query: ListQuery) -> Page[BaseModel] | None:
-        """Return one page of those in `store`; None for a query that the store has to answer."""
+    async def list(
+        self, store: Any, query: ListQuery, *, packs: bool = False
+    ) -> Page[BaseModel] | None:
+        """Return one page of those in `store`; None for a query that the store has to answer.
+
+        With `packs`, moments are packed where the database sends them so.
+        """
         if query.with_total:
             return None
-        ordered = self._ordered(query.order_by, hides_deleted=store.hides_deleted)
+        ordered = self._ordered(query.order_by, hides_deleted=store.hides_deleted, packs=packs)
         if ordered is None:
             return None
         conditions = list(store.limits)
@@ -115,7 +124,13 @@ class ReadPlan:
         if not rows and parent is not None and not await self._rows(parent.statement):
             raise parent.missing()
         token = ""
-        items = Rows(rows[: query.page_size], self._names, self.make, are_exact=self._are_exact)
+        items = Rows(
+            rows[: query.page_size],
+            self._names,
+            self.make,
+            are_exact=self._are_exact,
+            packed=ordered.packed,
+        )
         if len(rows) > query.page_size:
             last = rows[query.page_size - 1]
             values = [last[place] for place in ordered.places]
@@ -129,9 +144,9 @@ class ReadPlan:
         secret = self._database.page_token_secret
         return decode_token(query.page_token, terms, self._key_name, query.arguments, secret)
 
-    def _ordered(self, order_by: str, *, hides_deleted: bool) -> _Ordered | None:
+    def _ordered(self, order_by: str, *, hides_deleted: bool, packs: bool) -> _Ordered | None:
         """Return what a list in an order needs, None for an order by what is not read here."""
-        wanted = (self._database.backend, order_by, hides_deleted)
+        wanted = (self._database.backend, order_by, hides_deleted, packs)
         known = self._lists.get(wanted)
         if known is None and wanted not in self._lists:
             known = self._new_ordered(*wanted)
@@ -141,20 +156,35 @@ class ReadPlan:
                     self._kept.add(known.statement)
         return known
 
-    def _new_ordered(self, backend: str, order_by: str, hides_deleted: bool) -> _Ordered | None:  # noqa: FBT001 - of `_ordered`
+    def _new_ordered(
+        self,
+        backend: str,
+        order_by: str,
+        hides_deleted: bool,  # noqa: FBT001 - of `_ordered`
+        packs: bool,  # noqa: FBT001 - the same
+    ) -> _Ordered | None:
         terms = ordering_of(self._model, order_by, frozenset(self._names))
         if not all(term.name in self._names for term in terms):
             return None
+        places = tuple(self._names.index(term.name) for term in terms)
+        packed: tuple[int, ...] = ()
+        if packs and self._database.engine.dialect.driver == "asyncpg":
+            # The values of the last row go into the page token.
+            packed = tuple(place for place in self._moments if place not in places)
         statement = (
-            select(*self.columns)
+            select(
+                *(
+                    _packed(column) if n in packed else column
+                    for n, column in enumerate(self.columns)
+                )
+            )
             .order_by(*order_by_clauses(terms, backend))
             .limit(bindparam("limit", type_=Integer))
             .offset(bindparam("offset", type_=Integer))
         )
         if hides_deleted:
             statement = statement.where(is_alive(self._model))
-        places = tuple(self._names.index(term.name) for term in terms)
-        return _Ordered(terms, places, statement, digest_of(terms, {}))
+        return _Ordered(terms, places, packed, statement, digest_of(terms, {}))
 
     async def _rows(
         self, statement: Any, values: Mapping[str, Any] = _NOTHING, conditions: Sequence[Any] = ()
@@ -205,12 +235,21 @@ class ReadPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Ordered:
-    """An ordering: its terms, their places in a row, its statement, its digest for tokens."""
+    """An ordering: its terms, their places in a row, its statement, its digest for tokens.
+
+    `packed` are the places of what its statement reads as packed moments.
+    """
 
     terms: tuple[Term, ...]
     places: tuple[int, ...]
+    packed: tuple[int, ...]
     statement: Select[Any]
     digest: str
+
+
+def _packed(column: Any) -> Any:
+    """Return what reads a moment as PostgreSQL's own form of it."""
+    return func.timestamptz_send(column, type_=LargeBinary).label(column.name)
 
 
 def _maker(schema: type[BaseModel], names: tuple[str, ...]) -> Callable[[Any], BaseModel]:

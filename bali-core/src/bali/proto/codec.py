@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from bali.proto.compiled import FillObject, FillRow, compile_objects, compile_rows
 from bali.schemas.computed import lacks
+from bali.schemas.rows import Rows
 
 __all__ = ["Codec", "EncodeError", "Put", "Slot", "Take"]
 
@@ -58,8 +59,8 @@ class Slot:
     is not needed, nor `take` when the field `has_presence`. `take_always` also adds a field that
     looks absent: with its zero, or empty. `part_name` names a message field that `fill_part` fills,
     and makes present in doing so: then `put` is not needed either; `part_lines` do the same as
-    code that names `{part}`, `{value}` and `{fill}`. `record` is the message field that holds a
-    record, and its codec.
+    code that names `{part}`, `{value}` and `{fill}`, `packed_lines` for a packed moment. `record`
+    is the message field that holds a record, and its codec.
     """
 
     attribute: str
@@ -74,6 +75,7 @@ class Slot:
     part_name: str | None = None
     fill_part: Put | None = None
     part_lines: tuple[str, ...] = ()
+    packed_lines: tuple[str, ...] = ()
     record: tuple[str, Codec] | None = None
 
 
@@ -132,7 +134,7 @@ class Codec:
         """
         self._expanded = expanded
         self._slots = tuple(slots)
-        self._row_fillers: dict[tuple[str, ...], FillRow] = {}
+        self._row_fillers: dict[tuple[Any, ...], FillRow] = {}
         self._objects: set[type] = set()
         self._fill_object: FillObject = self._fill_from_object
         self._puts = tuple(
@@ -190,12 +192,12 @@ class Codec:
             self._fill_object = compile_objects(self._slots)
         self._objects.add(kind)
 
-    def row_filler(self, names: tuple[str, ...]) -> FillRow:
-        """Return what puts rows of values, in the order of `names`, into messages."""
-        known = self._row_fillers.get(names)
+    def row_filler(self, rows: Rows) -> FillRow:
+        """Return what puts rows with these names and these packed moments into messages."""
+        kind = (rows.names, rows.packed)
+        known = self._row_fillers.get(kind)
         if known is None:
-            known = compile_rows(self._slots, names)
-            self._row_fillers[names] = known
+            known = self._row_fillers[kind] = compile_rows(self._slots, *kind)
         return known
 
     def _fill_from_object(self, message: Any, value: Any) -> None:

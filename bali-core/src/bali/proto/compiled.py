@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import datetime
 import keyword
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bali.schemas.moments import moment_of
 
 if TYPE_CHECKING:
     from bali.proto.codec import Slot
@@ -25,20 +27,28 @@ FillObject: TypeAlias = Callable[[Any, Any], None]
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 #: What the lines of slots may name.
-_NAMES = {"EPOCH": EPOCH, "UTC": datetime.UTC}
+_NAMES = {
+    "EPOCH": EPOCH,
+    "UTC": datetime.UTC,
+    "from_bytes": int.from_bytes,
+    "moment_of": moment_of,
+}
 
 
-def compile_rows(slots: Iterable[Slot], names: Sequence[str]) -> FillRow:
+def compile_rows(
+    slots: Iterable[Slot], names: Sequence[str], packed: Container[int] = ()
+) -> FillRow:
     """Return what fills messages from rows, whose values are in the order of `names`.
 
-    Names without a slot are left out. It raises whatever a value raises that does not fit.
+    Those at the places `packed` are moments as bytes. Names without a slot are left out. It raises
+    whatever a value raises that does not fit.
     """
     known = {slot.attribute: slot for slot in slots}
     given: dict[str, Any] = dict(_NAMES)
     lines = [f"{', '.join(f'v{place}' for place in range(len(names)))}, = row"]
     for place, name in enumerate(names):
         if name in known:
-            lines += _lines(known[name], place, given)
+            lines += _lines(known[name], place, given, is_packed=place in packed)
     fill: FillRow = _compiled("row", lines, given)
     return fill
 
@@ -65,7 +75,7 @@ def _compiled(source: str, lines: Iterable[str], given: dict[str, Any]) -> Any:
     return given["fill"]
 
 
-def _lines(slot: Slot, place: int, given: dict[str, Any]) -> list[str]:
+def _lines(slot: Slot, place: int, given: dict[str, Any], *, is_packed: bool = False) -> list[str]:
     value = f"v{place}"
     given[f"f{place}"] = slot.put
     lines = [f"f{place}(message, {value})"]
@@ -74,8 +84,12 @@ def _lines(slot: Slot, place: int, given: dict[str, Any]) -> list[str]:
     elif slot.part_name is not None and _is_plain(slot.part_name):
         given[f"f{place}"] = slot.fill_part
         names = {"value": value, "part": f"message.{slot.part_name}", "fill": f"f{place}"}
-        lines = [line.format(**names) for line in slot.part_lines or ("{fill}({part}, {value})",)]
-    if slot.takes_none:
+        parts = slot.packed_lines if is_packed else slot.part_lines
+        is_packed = is_packed and not parts
+        lines = [line.format(**names) for line in parts or ("{fill}({part}, {value})",)]
+    if is_packed:
+        lines.insert(0, f"{value} = moment_of({value})")
+    elif slot.takes_none:
         return lines
     return [f"if {value} is not None:", *(f"    {line}" for line in lines)]
 

@@ -22,6 +22,8 @@ from bali.proto.codec import Codec
 from bali.proto.compiled import EPOCH, FillRow
 from bali.proto.json_values import fill_value, take_value
 from bali.schemas import ScalarKind
+from bali.schemas.moments import PACKED_EPOCH_SECONDS
+from bali.schemas.rows import Rows
 
 __all__ = ["MESSAGE_NAMES", "PLAIN_TYPES", "SCALARS", "TEXT", "UUID_VALUE", "Element", "same"]
 
@@ -69,8 +71,8 @@ class Element:
     One of the two is None. `take(raw)` returns the Python value of what the field holds.
     `is_value_at_zero`: a zero that was not sent may stand for a value of its own (no enum's does).
     `is_marking`: `fill` makes the message present by itself; `lines` are the same as code, where
-    that is worth while (see `Slot`). `row_filler` returns what fills it
-    from rows of named values, where it can be.
+    that is worth while, and `packed_lines` for a packed moment (see `Slot`). `row_filler` returns
+    what fills it from rows, where it can be.
     `codec` converts a record that is a message of its own.
     """
 
@@ -80,7 +82,8 @@ class Element:
     is_value_at_zero: bool = True
     is_marking: bool = False
     lines: tuple[str, ...] = ()
-    row_filler: Callable[[tuple[str, ...]], FillRow] | None = None
+    packed_lines: tuple[str, ...] = ()
+    row_filler: Callable[[Rows], FillRow] | None = None
     codec: Codec | None = None
 
 
@@ -142,6 +145,17 @@ _DATETIME_LINES = (
     "    part.nanos = span.microseconds * 1000",
     "else:",
     "    {fill}({part}, {value})",
+)
+#: The same of a packed moment.
+_PACKED_LINES = (
+    "seconds, micros = divmod(from_bytes({value}, 'big', signed=True), 1000000)",
+    f"seconds += {PACKED_EPOCH_SECONDS}",
+    f"if {_MIN_SECONDS} <= seconds <= {_MAX_SECONDS}:",
+    "    part = {part}",
+    "    part.seconds = seconds",
+    "    part.nanos = micros * 1000",
+    "else:",
+    "    {fill}({part}, moment_of({value}))",
 )
 
 
@@ -235,7 +249,12 @@ SCALARS: Mapping[ScalarKind, Element] = {
     ScalarKind.UUID: Element(_put_uuid, None, same),
     ScalarKind.DECIMAL: Element(None, _fill_decimal, _take_decimal),
     ScalarKind.DATETIME: Element(
-        None, _fill_datetime, _take_datetime, is_marking=True, lines=_DATETIME_LINES
+        None,
+        _fill_datetime,
+        _take_datetime,
+        is_marking=True,
+        lines=_DATETIME_LINES,
+        packed_lines=_PACKED_LINES,
     ),
     ScalarKind.DATE: Element(None, _fill_date, _take_date, is_marking=True),
     ScalarKind.TIME: Element(None, _fill_time, _take_time),

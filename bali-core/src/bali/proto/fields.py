@@ -70,6 +70,7 @@ def single_slot(field: Field, target: FieldDescriptor, element: Element, absence
         part_name=name if element.is_marking else None,
         fill_part=element.fill if element.is_marking else None,
         part_lines=element.lines,
+        packed_lines=element.packed_lines,
         has_presence=target.has_presence and not absence.is_none,
         record=None if element.codec is None else (name, element.codec),
     )
@@ -168,12 +169,12 @@ def _put_list(name: str, element: Element) -> Put:
 def _put_messages(
     name: str,
     fill: Callable[[Any, Any], None],
-    row_filler: Callable[[tuple[str, ...]], FillRow] | None,
+    row_filler: Callable[[Rows], FillRow] | None,
 ) -> Put:
     def put_messages(message: Any, value: Any) -> None:
         add = getattr(message, name).add
         if type(value) is Rows and row_filler is not None:
-            fill_row = row_filler(value.names)
+            fill_row = row_filler(value)
             try:
                 for row in value.rows:
                     fill_row(add(), row)

@@ -24,6 +24,9 @@ _Sight: TypeAlias = Callable[[Context], Store]
 #: What a store may hold and no protocol carries (NaN): such values go the long way, and are found.
 _UNCHECKED = frozenset({ScalarKind.FLOAT, ScalarKind.ANY, ScalarKind.TIME, ScalarKind.TIMEDELTA})
 
+#: The protocols whose answers are messages.
+_OF_MESSAGES = ("grpc", "connect", "grpc-web")
+
 
 def read_of(spec: ActionSpec) -> Short | None:
     """Return the short way of an action; None when it has code of its own, or its store no plan."""
@@ -67,10 +70,11 @@ def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Short:
     name, response = str(spec.keyword_of_body), spec.response_model
 
     async def read(keywords: Mapping[str, Any], context: Context) -> BaseModel | None:
-        page = await plan.list(sight(context), keywords[name].query())
+        is_seen = context.protocol == "local" or context.expand or context.read_mask
+        packs = context.protocol in _OF_MESSAGES and not is_seen
+        page = await plan.list(sight(context), keywords[name].query(), packs=packs)
         if response is None or page is None:
             return None
-        is_seen = context.protocol == "local" or context.expand or context.read_mask
         items = list(page.items) if is_seen else page.items  # encoders take rows as they are
         return response.model_construct(
             items=items, next_page_token=page.next_page_token, total=page.total

@@ -100,8 +100,13 @@ class ReadPlan(Protocol):
     async def get(self, store: Store, key: Any) -> BaseModel:
         """Return the item with this key; raise `NotFound` when there is none."""
 
-    async def list(self, store: Store, query: ListQuery) -> Page[BaseModel] | None:
-        """Return one page; None for a query that only `Store.list` can answer."""
+    async def list(
+        self, store: Store, query: ListQuery, *, packs: bool = False
+    ) -> Page[BaseModel] | None:
+        """Return one page; None for a query that only `Store.list` can answer.
+
+        With `packs`, moments in its `Rows` may be packed.
+        """
 
 
 class WritePlan(Protocol):

@@ -80,12 +80,13 @@ class _GuardingServer:
         self._server.add_generic_rpc_handlers([self._boundary.generic(item) for item in handlers])
 
     def add_registered_method_handlers(self, service_name: str, handlers: Any) -> None:
-        """Add the handlers of methods that are known by name."""
-        guarded = {
-            name: self._boundary.guarded(handler, f"/{service_name}/{name}")
-            for name, handler in handlers.items()
-        }
-        self._server.add_registered_method_handlers(service_name, guarded)
+        """Add the handlers of methods that are known by name.
+
+        They are found by their names like all others: for each method that is registered grpc.aio
+        waits for a next call by itself, and with each call it puts all these waits up again.
+        """
+        handler = grpc.method_handlers_generic_handler(service_name, handlers)
+        self.add_generic_rpc_handlers((handler,))
 
 
 class _GuardedHandler(grpc.GenericRpcHandler):

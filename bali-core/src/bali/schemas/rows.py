@@ -7,7 +7,7 @@ as they are; to everybody else they are a sequence of objects, made when they ar
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import starmap
 from typing import Any, TypeAlias, get_args, overload
 
@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import SchemaSerializer, core_schema, to_json
 
 from bali.schemas.computed import with_base64
+from bali.schemas.moments import moment_of
 from bali.schemas.payload import Encoder, encoder_for, has_bytes
 from bali.schemas.tree import Record
 
@@ -36,9 +37,11 @@ class Rows(Sequence[BaseModel]):
     """Items as rows of values, which are in the order of `names`, their attributes.
 
     `are_exact` promises that each value is of the very type of its field, not of a subclass of it.
+    `packed` are the places of the moments that are bytes (see `moments`): only who knows that may
+    have them.
     """
 
-    __slots__ = ("_make", "are_exact", "names", "rows")
+    __slots__ = ("_make", "are_exact", "names", "packed", "rows")
 
     def __init__(
         self,
@@ -47,10 +50,12 @@ class Rows(Sequence[BaseModel]):
         make: Callable[[Row], BaseModel],
         *,
         are_exact: bool = False,
+        packed: tuple[int, ...] = (),
     ) -> None:
         self.rows = rows
         self.names = names
         self.are_exact = are_exact
+        self.packed = packed
         self._make = make
 
     def __len__(self) -> int:
@@ -64,16 +69,27 @@ class Rows(Sequence[BaseModel]):
 
     def __getitem__(self, place: int | slice) -> Any:
         if isinstance(place, slice):
-            return [self._make(row) for row in self.rows[place]]
-        return self._make(self.rows[place])
+            return [self._make(row) for row in self._unpacked(self.rows[place])]
+        [row] = self._unpacked((self.rows[place],))
+        return self._make(row)
 
     def __iter__(self) -> Iterator[BaseModel]:
-        return map(self._make, self.rows)
+        return map(self._make, self._unpacked(self.rows))
 
     def dicts(self) -> list[dict[str, Any]]:
         """Return the items as dicts by attribute."""
         names = self.names
-        return [dict(zip(names, row, strict=True)) for row in self.rows]
+        return [dict(zip(names, row, strict=True)) for row in self._unpacked(self.rows)]
+
+    def _unpacked(self, rows: Iterable[Row]) -> Iterable[Row]:
+        return map(self._unpacked_row, rows) if self.packed else rows
+
+    def _unpacked_row(self, row: Row) -> Row:
+        values = list(row)
+        for place in self.packed:
+            if values[place] is not None:
+                values[place] = moment_of(values[place])
+        return values
 
 
 def page_encoder(record: Record | None, model: type[BaseModel] | None) -> Encoder | None:
@@ -167,7 +183,7 @@ def _plain_encoder(wire_names: Mapping[str, str], otherwise: _RowsEncoder) -> _R
         return msgspec.defstruct("Item", list(places), rename=places, gc=False)
 
     def encode_rows(rows: Rows) -> bytes:
-        if not rows.are_exact:
+        if not rows.are_exact or rows.packed:
             return otherwise(rows)
         names = rows.names
         make = makers.get(names)
