@@ -122,8 +122,8 @@ class Generic(grpc.GenericRpcHandler):
             return served.peers.resolve(context.peer()).encode()
 
         async def subject(request: bytes, context: Any) -> bytes:
-            known = served.peers.peer(context.peer())
-            return f"{known.subject}|{','.join(known.names)}".encode()
+            known = served.peers.peer(context.peer()).certificate
+            return f"{known.subject}|{','.join(known.names)}".encode() if known else b""
 
         async def wait(request: bytes, context: Any) -> bytes:
             served.entered.set()

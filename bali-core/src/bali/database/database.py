@@ -157,7 +157,11 @@ class Database:
     @property
     def direct(self) -> DirectEngine:
         """The short way to its driver, for statements that are always the same."""
-        return self._connected.direct
+        loop: Any = asyncio._get_running_loop()  # noqa: SLF001 - None without one
+        connected = self._engines.get(loop)
+        if connected is None or connected.keeper is None:
+            connected = self._connected
+        return connected.direct
 
     @property
     def _connected(self) -> _Connected:
@@ -337,24 +341,25 @@ class _Connected:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.direct = DirectEngine(engine)
-        self._keeper: AsyncGenerator[None, None] | None = None
+        #: Closes the engine when the loop is closed, once it is watched.
+        self.keeper: AsyncGenerator[None, None] | None = None
 
     def watch_loop(self) -> None:
         """See to it that the engine is closed before the running loop is.
 
         A loop closes the asynchronous generators that it has started (`shutdown_asyncgens`).
         """
-        if self._keeper is None and in_event_loop():
-            self._keeper = _disposing(self.engine)
+        if self.keeper is None and in_event_loop():
+            self.keeper = _disposing(self.engine)
             try:
-                self._keeper.__anext__().send(None)
+                self.keeper.__anext__().send(None)
             except StopIteration:
                 return
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._keeper is not None:
-            await self._keeper.aclose()
+        if self.keeper is not None:
+            await self.keeper.aclose()
         await self.engine.dispose()
 
 

@@ -8,6 +8,7 @@ engine executes sees every statement.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, TypeAlias
@@ -128,27 +129,21 @@ class _Statement:
 
     def rows(self, found: Sequence[Row]) -> Sequence[Row]:
         """Return rows with the values that the columns' types say."""
-        due = [
-            (place, convert)
-            for place, convert in self._results
-            if convert is not in_utc or not _are_in_utc(found, place)
-        ]
-        if not due:
-            return found
-        rows = [list(row) for row in found]
-        for place, convert in due:
-            for row in rows:
-                row[place] = convert(row[place])
-        return rows
-
-
-def _are_in_utc(rows: Sequence[Row], place: int) -> bool:
-    """Tell whether there is nothing to convert, as is usual of what asyncpg reads."""
-    for row in rows:
-        value = row[place]
-        if value is not None and value.tzinfo is not UTC:
-            return False
-    return True
+        rows: Any = found
+        for place, convert in self._results:
+            if convert is in_utc:
+                # As is usual of what asyncpg reads: nothing to convert, unless one differs.
+                for row in found:
+                    value = row[place]
+                    if value is not None and value.tzinfo is not UTC:
+                        break
+                else:
+                    continue
+            if rows is found:
+                rows = [list(row) for row in found]
+            for changed in rows:
+                changed[place] = convert(changed[place])
+        return rows  # type: ignore[no-any-return]  # lists of values
 
 
 class _Asyncpg:
@@ -219,7 +214,7 @@ _DRIVERS: Mapping[str, Callable[[], Any]] = {"asyncpg": _Asyncpg, "aiosqlite": _
 
 
 def _is_observed(engine: Any, pool: SteadyPool) -> bool:
-    if pool.is_observed or engine._should_log_info():  # noqa: SLF001 - there is no public way to it
+    if pool.is_observed or engine.logger.isEnabledFor(logging.INFO):
         return True
     if not engine._has_events:  # noqa: SLF001 - same
         return False

@@ -55,10 +55,8 @@ class SteadyPool(AsyncAdaptedQueuePool):
         `TimeoutError` when none becomes free in time.
         """
         idle: asyncio.Queue[Any] = self._pool._queue  # type: ignore[attr-defined]  # noqa: SLF001 - of SQLAlchemy's own queue
-        try:
-            entry = idle.get_nowait()
-        except asyncio.QueueEmpty:
-            entry = await self._next_entry(idle)
+        # `get_nowait` with what makes room known to those who wait for it, which nobody does.
+        entry = idle._get() if idle._queue else await self._next_entry(idle)  # type: ignore[attr-defined]  # noqa: SLF001 - of `asyncio.Queue`
         if self._is_due(entry):
             try:
                 await _to_the_end(entry.get_connection)
@@ -78,10 +76,11 @@ class SteadyPool(AsyncAdaptedQueuePool):
 
     def give_back(self, entry: ConnectionPoolEntry) -> None:
         """Hand a borrowed connection back."""
-        try:
-            self._pool._queue.put_nowait(entry)  # type: ignore[attr-defined]  # noqa: SLF001 - as in `borrow`
-        except asyncio.QueueFull:
+        idle: Any = self._pool._queue  # type: ignore[attr-defined]  # noqa: SLF001 - as in `borrow`
+        if idle._getters or not 0 <= len(idle._queue) < idle.maxsize:  # noqa: SLF001 - same
             self._do_return_conn(entry)
+        else:
+            idle._put(entry)  # noqa: SLF001 - `put_nowait` for a queue that is not joined
 
     async def give_up(self, entry: ConnectionPoolEntry, error: BaseException) -> None:
         """Hand a borrowed connection back that `error` has left in a state nobody knows."""

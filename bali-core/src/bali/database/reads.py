@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bali.database.aip_filter import filter_condition
-from bali.database.columns import columns_of
+from bali.database.columns import columns_of, integer_range
 from bali.database.direct import DirectEngine, NotDirectError
 from bali.database.failures import error_for
 from bali.database.filters import get_filters_expr
@@ -75,6 +75,7 @@ class ReadPlan:
         self.make = _maker(made or schema, self._names)
         key = self._model.__mapper__.primary_key[0]
         self._key_name: str = store.key_name
+        self._least_key, self._greatest_key = integer_range(key)
         by_key = select(*self.columns).where(key == bindparam("key", type_=key.type))
         #: By whether deleted items are left out.
         self._gets = {False: by_key}
@@ -88,7 +89,7 @@ class ReadPlan:
     async def get(self, store: Any, key: Any) -> BaseModel:
         """Return the item with this key, of those in `store`; raise `NotFound` without one."""
         row = None
-        if self._store.may_exist(key):
+        if type(key) is not int or self._least_key <= key <= self._greatest_key:
             statement = self._gets[store.hides_deleted]
             rows = await self._rows(statement, {"key": key}, store.limits)
             row = rows[0] if rows else None

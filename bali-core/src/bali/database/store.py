@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -60,11 +61,13 @@ class ModelStore:
         self.model = model
         self.database = model.__database__
         self.is_soft = issubclass(model, SoftDelete)
-        self._show_deleted = show_deleted
+        #: Whether deleted items are left out.
+        self.hides_deleted = self.is_soft and not show_deleted
         self._visible: tuple[Any, ...] = ()
         if visible is not True:
             self._visible = (false() if visible is False else visible,)
-        self._parent = None if within is None else ParentRow(model, within)
+        #: Whose items these are, None for those of nobody in particular.
+        self.parent = None if within is None else ParentRow(model, within)
 
     def seen(
         self, *, visible: Any = True, show_deleted: bool = False, within: Within | None = None
@@ -72,29 +75,19 @@ class ModelStore:
         """Return the store as one caller sees it."""
         return ModelStore(self.model, visible=visible, show_deleted=show_deleted, within=within)
 
+    @functools.cached_property
+    def limits(self) -> tuple[Any, ...]:
+        """What an item has to fulfil that the caller sees, deleted or not."""
+        return self._visible if self.parent is None else (*self._visible, *self.parent.conditions)
+
     @property
     def conditions(self) -> tuple[Any, ...]:
         """What every item has to fulfil that is read."""
         return (*self.limits, is_alive(self.model)) if self.hides_deleted else self.limits
 
-    @property
-    def hides_deleted(self) -> bool:
-        """Whether deleted items are left out."""
-        return self.is_soft and not self._show_deleted
-
-    @property
-    def limits(self) -> tuple[Any, ...]:
-        """What an item has to fulfil that the caller sees, deleted or not."""
-        return self._visible if self._parent is None else (*self._visible, *self._parent.conditions)
-
-    @property
-    def parent(self) -> ParentRow | None:
-        """Whose items these are, None for those of nobody in particular."""
-        return self._parent
-
     async def check_parent(self) -> None:
         """Raise `NotFound` when the parent that the store is within is not there."""
-        parent = self._parent
+        parent = self.parent
         if parent is not None and not await self.database.run(
             lambda session: session.scalar(parent.statement)
         ):
@@ -438,7 +431,7 @@ class ModelStore:
 
     async def _refuse_invisible(self, session: AsyncSession, items: Sequence[Any]) -> None:
         """Raise `PermissionDenied` when an item became one that its caller cannot see."""
-        if self._parent is not None and not all(map(self._parent.owns, items)):
+        if self.parent is not None and not all(map(self.parent.owns, items)):
             raise self._forbidden()
         if not self._visible:
             return
@@ -456,7 +449,7 @@ class ModelStore:
 
     def _placed(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the values of a new item, which belongs to the parent."""
-        return values if self._parent is None else {**values, **self._parent.values}
+        return values if self.parent is None else {**values, **self.parent.values}
 
     def missing(self, *keys: Any) -> NotFound:
         """Return the error for keys without an item."""

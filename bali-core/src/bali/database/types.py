@@ -78,7 +78,8 @@ class UTCDateTime(TypeDecorator[datetime.datetime]):
         """Return the value in UTC; without a zone where the database keeps none."""
         if value is None:
             return None
-        value = self.coerce(value)
+        if value.tzinfo is not datetime.UTC:
+            value = self.coerce(value)
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:

@@ -192,7 +192,7 @@ def _function_of(default: Any) -> Any:
     if default.is_scalar:
         return lambda: default.arg
     if default.is_callable and _needs_nothing(default.arg):
-        return lambda: default.arg(None)
+        return functools.partial(default.arg, None)
     return _Unknown
 
 

@@ -62,7 +62,8 @@ def values_of(item: BaseModel, *, with_defaults: bool = False) -> dict[str, Any]
     """
     names = set(item.model_fields_set)
     if with_defaults:
-        names.update(name for name in _settable(type(item)) if getattr(item, name) is not None)
+        values = item.__dict__
+        names.update([name for name in _settable(type(item)) if values.get(name) is not None])
     else:
         names -= parts_in(item).keys()
     return item.model_dump(include=names, by_alias=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import json
 from typing import Any
@@ -16,6 +16,8 @@ from bali.schemas.payload import encoder_for
 __all__ = ["Etags", "is_expected"]
 
 _DIGEST_BYTES = 12
+#: From base64 to the form of it that may be part of a URL.
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Etags:
@@ -56,7 +58,8 @@ class Etags:
         if self._is_sorted:
             content = json.dumps(json.loads(content), sort_keys=True).encode()
         digest = hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
-        return f'"{base64.urlsafe_b64encode(digest).decode("ascii")}"'
+        text = binascii.b2a_base64(digest, newline=False).translate(_URL_SAFE)
+        return f'"{text.decode("ascii")}"'
 
 
 def is_expected(expected: str, etag: str, *, is_weak: bool = False) -> bool:

@@ -282,6 +282,7 @@ class _Prepared:
 
     __slots__ = (
         "_guard",
+        "_is_placed",
         "_relations",
         "_spec",
         "is_checked",
@@ -301,6 +302,7 @@ class _Prepared:
         #: Makes the object that serves a call, of its context. Only servicers need the metaclass.
         self.make = functools.partial(type.__call__, spec.resource, None)
         self._relations = filter_relations(spec.resource)
+        self._is_placed = bool(spec.parents or self._relations)
         guard = Guard(spec)
         self._guard = None if guard.is_idle else guard
         self.is_checked = bool(spec.parents) or self._guard is not None
@@ -325,7 +327,8 @@ class _Prepared:
             reserve(context, spec.reserved, parameters)
         if spec.read_masks is not None:
             context.read_mask = take_paths(parameters, READ_MASK)
-        self.place(context, parameters, keywords)
+        if self._is_placed:
+            self.place(context, parameters, keywords)
         if spec.expansions is not None:
             context.expand = take_paths(parameters, EXPAND)
         return keywords

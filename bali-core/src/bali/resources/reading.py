@@ -60,8 +60,8 @@ def _sight(spec: ActionSpec, store: Store) -> _Sight:
 def _get(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Short:
     name = str(spec.keyword_of_id)
 
-    async def get(keywords: Mapping[str, Any], context: Context) -> BaseModel | None:
-        return await plan.get(sight(context), keywords[name])
+    def get(keywords: Mapping[str, Any], context: Context) -> Awaitable[BaseModel]:
+        return plan.get(sight(context), keywords[name])
 
     return get
 

@@ -7,6 +7,7 @@ a body are named relative to it, on every protocol.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -33,6 +34,9 @@ __all__ = ["MAX_DEPTH", "Validator", "check_depth"]
 
 #: How deep lists and objects of a request may be in one another; more is refused on every protocol.
 MAX_DEPTH = 64
+#: Types of values that hold no others, so that most need not be looked at more closely.
+_SINGLE = frozenset({bool, bytes, datetime.datetime, float, int, str, type(None)})
+_CONTAINERS = (dict, list, Mapping)
 
 
 class Validator:
@@ -44,6 +48,8 @@ class Validator:
         self._spec = spec
         self._takes_nothing = spec.request.fields == () and spec.keyword_of_body is None
         self._parameters = _Part(spec.parameters, spec.request)
+        #: All that is sent are single values, of the parameters.
+        self._is_plain = spec.body is None and not self._may_nest
         record: Node | None = spec.request
         if spec.body_field is not None:
             record = next(
@@ -63,12 +69,17 @@ class Validator:
         if self._takes_nothing and not arguments:
             return None, {}
         errors: list[FieldError] = []
-        if self._may_nest:
-            check_depth(arguments.get(str(self._spec.body_field), arguments), self._max_depth)
-        found = self.collect(arguments, errors)
-        if errors:
-            raise ValidationFailed(field_errors=errors[:MAX_ERRORS])
-        return found
+        if self._is_plain and arguments.keys() <= self._parameters.names.keys():
+            parameters = self._parameters.validate(dict(arguments), errors)
+            if not errors:
+                return parameters, self._assigned(parameters, None)
+        else:
+            if self._may_nest:
+                check_depth(arguments.get(str(self._spec.body_field), arguments), self._max_depth)
+            found = self.collect(arguments, errors)
+            if not errors:
+                return found
+        raise ValidationFailed(field_errors=errors[:MAX_ERRORS])
 
     def collect(
         self, arguments: Mapping[str, Any], errors: list[FieldError]
@@ -234,17 +245,17 @@ def _nests(node: Node) -> bool:
 
 def check_depth(value: Any, max_depth: int) -> None:
     """Raise `InvalidArgument` for more than `max_depth` lists and objects in one another."""
-    level = [value]
+    level = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(max_depth):
+        if not level:
+            return
         level = [
             item
             for parent in level
-            if isinstance(parent, Mapping | list)
-            for item in (parent.values() if isinstance(parent, Mapping) else parent)
-            if isinstance(item, Mapping | list)
+            for item in (parent if isinstance(parent, list) else parent.values())
+            if type(item) not in _SINGLE and isinstance(item, _CONTAINERS)
         ]
-        if not level:
-            return
-    raise InvalidArgument(
-        f"The request is nested more than {max_depth} levels deep", reason="TOO_DEEP"
-    )
+    if level:
+        raise InvalidArgument(
+            f"The request is nested more than {max_depth} levels deep", reason="TOO_DEEP"
+        )

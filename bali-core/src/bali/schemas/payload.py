@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -121,10 +122,7 @@ def encoder_for(record: Record | None, model: type[BaseModel] | None) -> Encoder
     if needs_part_class(record):
         return _encoder_of_parts(model, serializer)
 
-    def encode(value: BaseModel) -> bytes:
-        return serializer.to_json(value, by_alias=True)
-
-    return encode
+    return functools.partial(serializer.to_json, by_alias=True)
 
 
 def _encoder_of_parts(model: type[BaseModel], serializer: SchemaSerializer) -> Encoder:

@@ -19,22 +19,10 @@ _SPECIAL = re.compile(r'([,+"\\<>;=#])')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """One end of a connection: its address as gRPC writes it, and who its certificate names.
-
-    `subject` is the certificate's distinguished name, `names` are its subject alternative names
-    (see `PeerCertificate`); empty without a client certificate.
-    """
+    """One end of a connection: its address as gRPC writes it, and whom its certificate names."""
 
     address: str
-    subject: str = ""
-    names: tuple[str, ...] = ()
-
-    @property
-    def certificate(self) -> PeerCertificate | None:
-        """Whom the certificate names, None without one."""
-        if not self.subject and not self.names:
-            return None
-        return PeerCertificate(subject=self.subject, names=self.names)
+    certificate: PeerCertificate | None = None
 
 
 class PeerRegistry:
@@ -63,8 +51,7 @@ class PeerRegistry:
 
     def resolve(self, grpc_peer: str) -> str:
         """Return the client's address, as `ipv4:10.0.0.7:51234` or `ipv6:%5B::1%5D:51234`."""
-        peer = self._peers.get(_key(grpc_peer))
-        return peer.address if peer else grpc_peer
+        return self.peer(grpc_peer).address
 
     def peer(self, grpc_peer: str) -> Peer:
         """Return all that is known of the client, its certificate's names included."""

@@ -231,7 +231,4 @@ class _ServerSide(_Side):
 
 def _peer(client: asyncio.Transport) -> Peer:
     address = peer_address(client.get_extra_info("peername"))
-    certificate = peer_certificate(client)
-    if certificate is None:
-        return Peer(address=address)
-    return Peer(address=address, subject=certificate.subject, names=certificate.names)
+    return Peer(address=address, certificate=peer_certificate(client))
