@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 import grpc
 import pytest
 
+from bali.app.own_server import _TASK_OF_A_CALL
 from tests.app.library import compile_protos
 
 TIMEOUT_SECONDS = 60.0
@@ -82,6 +84,20 @@ class AsyncService(library_pb2_grpc.LibraryServiceServicer):
     async def GetBooks(self, request, context):
         await asyncio.sleep(float(os.environ["SLEEP"]))
         return library_pb2.BooksResponse()
+
+
+async def serve_briefly():
+    # It returns while grpc.aio still ends a call.
+    async def _schedule_rpc_coro():
+        try:
+            await asyncio.sleep(0.1)
+            print("ended", flush=True)
+        except asyncio.CancelledError:
+            print("cancelled", flush=True)
+
+    _schedule_rpc_coro.__qualname__ = "_schedule_rpc_coro"
+    serve_briefly.task = asyncio.create_task(_schedule_rpc_coro())
+    await asyncio.sleep(0)
 
 
 def serve_nothing():
@@ -203,6 +219,33 @@ def test_a_call_under_way_ends_well_before_the_process_does(
         program.signal()
         assert call.result() == stubs[0].BooksResponse()
     assert program.end() == (0, "enter\nleave\n", "")
+
+
+def test_what_grpc_does_at_the_end_of_calls_is_waited_for(start: Start) -> None:
+    assert start("serve_briefly").end() == (0, "enter\nended\nleave\n", "")
+
+
+async def test_grpc_still_calls_the_end_of_a_call_so(stubs: tuple[Any, Any]) -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    class Waiting(stubs[1].LibraryServiceServicer):  # type: ignore[misc]  # made at run time
+        async def GetBooks(self, request: Any, context: Any) -> Any:
+            entered.set()
+            await leave.wait()
+            return stubs[0].BooksResponse()
+
+    server = grpc.aio.server()
+    stubs[1].add_LibraryServiceServicer_to_server(Waiting(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = stub(channel, stubs).GetBooks(stubs[0].GetBooksRequest())
+        await entered.wait()
+        coroutines: list[Any] = [task.get_coro() for task in asyncio.all_tasks()]
+        assert _TASK_OF_A_CALL in [item.__qualname__ for item in coroutines]
+        leave.set()
+        await call
+    await server.stop(None)
 
 
 def test_a_call_that_outlasts_the_grace_does_not_keep_the_process(

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import FrameType
 from typing import Any
@@ -27,6 +27,8 @@ __all__ = ["run_own_server"]
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: How long what has been told to stop may take to return, and the process to end, after the grace.
 _UNWIND_SECONDS = 5.0
+#: The coroutine of grpc.aio that sees a call to its end.
+_TASK_OF_A_CALL = "_schedule_rpc_coro"
 
 
 class _Stop(BaseException):
@@ -54,8 +56,26 @@ def run_own_server(
     ):
         outcome = serve()
         if inspect.iscoroutine(outcome):
-            asyncio.run(outcome)
+            asyncio.run(_with_its_calls(outcome))
     return 0
+
+
+async def _with_its_calls(serving: Coroutine[Any, Any, Any]) -> None:
+    """Await a `serve()`, and then what grpc.aio still has to do for calls that have ended.
+
+    It tells of every such task that the end of the loop cancels as of an error.
+    """
+    try:
+        await serving
+    finally:
+        coroutines = {task: task.get_coro() for task in asyncio.all_tasks()}
+        ending = [
+            task
+            for task, coroutine in coroutines.items()
+            if getattr(coroutine, "__qualname__", "") == _TASK_OF_A_CALL
+        ]
+        if ending:
+            await asyncio.wait(ending, timeout=_UNWIND_SECONDS / 5)
 
 
 @contextmanager

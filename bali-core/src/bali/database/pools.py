@@ -55,7 +55,7 @@ class SteadyPool(AsyncAdaptedQueuePool):
         `TimeoutError` when none becomes free in time.
         """
         idle: asyncio.Queue[Any] = self._pool._queue  # type: ignore[attr-defined]  # noqa: SLF001 - of SQLAlchemy's own queue
-        # `get_nowait` with what makes room known to those who wait for it, which nobody does.
+        # As `get_nowait` does, which also tells those who wait to put something in: nobody does.
         entry = idle._get() if idle._queue else await self._next_entry(idle)  # type: ignore[attr-defined]  # noqa: SLF001 - of `asyncio.Queue`
         if self._is_due(entry):
             try:
@@ -77,10 +77,10 @@ class SteadyPool(AsyncAdaptedQueuePool):
     def give_back(self, entry: ConnectionPoolEntry) -> None:
         """Hand a borrowed connection back."""
         idle: Any = self._pool._queue  # type: ignore[attr-defined]  # noqa: SLF001 - as in `borrow`
-        if idle._getters or not 0 <= len(idle._queue) < idle.maxsize:  # noqa: SLF001 - same
+        if idle._getters or len(idle._queue) >= idle.maxsize:  # noqa: SLF001 - same
             self._do_return_conn(entry)
         else:
-            idle._put(entry)  # noqa: SLF001 - `put_nowait` for a queue that is not joined
+            idle._put(entry)  # noqa: SLF001 - all that is left of `put_nowait`: nobody joins it
 
     async def give_up(self, entry: ConnectionPoolEntry, error: BaseException) -> None:
         """Hand a borrowed connection back that `error` has left in a state nobody knows."""

@@ -89,7 +89,7 @@ class ReadPlan:
     async def get(self, store: Any, key: Any) -> BaseModel:
         """Return the item with this key, of those in `store`; raise `NotFound` without one."""
         row = None
-        if type(key) is not int or self._least_key <= key <= self._greatest_key:
+        if not isinstance(key, int) or self._least_key <= key <= self._greatest_key:
             statement = self._gets[store.hides_deleted]
             rows = await self._rows(statement, {"key": key}, store.limits)
             row = rows[0] if rows else None
