@@ -186,6 +186,20 @@ async def test_statements_wait_for_a_connection() -> None:
     assert await asyncio.gather(*many) == [[]] * 20
 
 
+@pytest.mark.parametrize("backend", ["sqlite", POSTGRES])
+async def test_connections_beyond_the_pool_are_closed_when_they_come_back(
+    rows: None, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await db.close()
+    db.connect(url, pool_size=2, max_overflow=6)
+    many = [db.direct.fetch(by_name, {"name": str(n)}) for n in range(8)]
+    assert await asyncio.gather(*many) == [[]] * 8
+    pool: Any = db.engine.sync_engine.pool
+    await asyncio.gather(*pool._closing)
+    assert (pool.checkedin(), pool.checkedout(), pool.overflow()) == (2, 0, 0)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("backend", ["sqlite", "memory", POSTGRES])
 async def test_statements_wait_for_a_connection_not_for_ever(rows: None, url: str) -> None:
     await db.close()

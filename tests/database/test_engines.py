@@ -86,6 +86,18 @@ async def test_sqlite_is_prepared(tmp_path: Path) -> None:
     await database.close()
 
 
+@pytest.mark.postgres
+async def test_own_settings_of_a_server_leave_the_time_zone_as_it_is(postgres_url: str) -> None:
+    own = {"server_settings": {"application_name": "shop"}}
+    database = Database(postgres_url, connect_args=own)
+    async with database.unit():
+        session = database.session
+        assert await session.scalar(text("SHOW timezone")) == "UTC"
+        assert await session.scalar(text("SHOW application_name")) == "shop"
+    await database.close()
+    assert own == {"server_settings": {"application_name": "shop"}}
+
+
 async def test_an_old_sqlite_has_one_connection_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bali.database.engines._MEMDB_VERSION", (99, 0, 0))
     database = Database("sqlite://")

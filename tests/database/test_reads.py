@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, create_model
-from sqlalchemy import Integer, String, TypeDecorator, event, text
+from sqlalchemy import Integer, String, TypeDecorator, event, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bali import AllowAny, Bali, Database, NotFound, ValidationFailed, model_to_schema
+from bali import AllowAny, Bali, Database, Internal, NotFound, ValidationFailed, model_to_schema
 from bali.database.reads import is_plain
-from bali.database.types import gives_exact_values
+from bali.database.types import UTCDateTime, gives_exact_values
 from bali.proto import EncodeError
 from bali.resources import Call, Collector, Context, ListQuery, ModelResource, Pipeline
 from bali.schemas.rows import Rows
@@ -84,6 +85,25 @@ class Plain(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run ti
 
     name: Mapped[str] = mapped_column(String(40))
     age: Mapped[int | None]
+
+
+class Late(db.BaseModel):  # type: ignore[name-defined, misc]  # made at run time
+    """A row with moments that the database makes, or keeps as text."""
+
+    __tablename__ = "read_lates"
+
+    name: Mapped[str] = mapped_column(String(40))
+    later: Mapped[datetime.datetime] = mapped_column(server_default=func.now())
+    text_there: Mapped[datetime.datetime | None] = mapped_column(
+        UTCDateTime().with_variant(String(40), "postgresql")
+    )
+
+
+class LateResource(ModelResource):
+    """The generic actions over it."""
+
+    model = Late
+    permission_classes = (AllowAny,)
 
 
 class PlainResource(ModelResource):
@@ -194,7 +214,7 @@ async def test_packed_moments_are_what_the_orm_reads(backend: str) -> None:
         assert plain is not None
         assert packed is not None
         assert isinstance(packed.items, Rows)
-        assert bool(packed.items.packed) is (backend == "postgresql")
+        assert bool(packed.items.packed) is (backend == "postgresql" and not order_by)
         assert list(packed.items) == list(plain.items)
         assert packed.items[-1] == plain.items[-1]
         assert packed.items[1:] == plain.items[1:]
@@ -229,6 +249,32 @@ async def test_a_moment_that_no_datetime_holds_is_an_error_packed_or_not() -> No
     packed = await plan.list(store, ListQuery(page_size=5), packs=True)
     with pytest.raises(EncodeError):
         reply(page_model(schema)).encode(packed)
+
+
+@pytest.mark.usefixtures("samples")
+@pytest.mark.parametrize("backend", [POSTGRES])
+async def test_a_row_that_cannot_be_read_back_is_stored_once() -> None:
+    async with db.unit() as unit:
+        late = "ALTER TABLE read_lates ALTER COLUMN later SET DEFAULT '20000-01-01Z'"
+        await unit.session.execute(text(late))
+    pipeline, spec = pipeline_of(LateResource)
+    with pytest.raises(Internal):
+        await call(pipeline, spec, "create", late={"name": "one"})
+    assert await Late.aio.count() == 1
+
+
+@pytest.mark.usefixtures("samples")
+@pytest.mark.parametrize("backend", [POSTGRES])
+async def test_a_column_of_another_type_there_is_not_packed() -> None:
+    await Late.aio.create(name="one", later=FULL["moment"])
+    plan = Late.__store__.read_plan(model_to_schema(Late))
+    assert plan is not None
+    page = await plan.list(Late.__store__, ListQuery(page_size=5), packs=True)
+    assert page is not None
+    assert isinstance(page.items, Rows)
+    names = [page.items.names[place] for place in page.items.packed]
+    assert "later" in names
+    assert "text_there" not in names
 
 
 @pytest.mark.usefixtures("samples")

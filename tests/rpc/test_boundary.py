@@ -224,3 +224,26 @@ def test_a_method_in_a_thread_is_told_when_it_is_done(mark: str) -> None:
     with served("aio-sync", waiting) as channel:
         assert stub(channel, "watched")(Echo(text=mark)).text == "True"
         assert waiting.callbacks.wait(10)
+
+
+def test_the_last_servicer_that_was_added_for_a_method_answers() -> None:
+    def prepare(server: grpc.aio.Server) -> None:
+        inside = Boundary(service.pipeline).inside(server)
+        for text in ("first", "last"):
+
+            async def one(request: Any, context: Any, text: str = text) -> Any:
+                return Told(text=text)
+
+            handler: Any = grpc.unary_unary_rpc_method_handler(one, None, Told.SerializeToString)
+            # As the functions do that protoc writes.
+            named = {"one": handler}
+            inside.add_generic_rpc_handlers(
+                (grpc.method_handlers_generic_handler("written.Written", named),)
+            )
+            inside.add_registered_method_handlers("written.Written", named)
+
+    with aio_server(prepare=prepare) as address, grpc.insecure_channel(address) as channel:
+        assert texts(channel, "one", "") == ["last"]
+        with pytest.raises(grpc.RpcError) as caught:
+            texts(channel, "many", "")
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -67,7 +67,7 @@ class DirectEngine:
         try:
             if known is None:
                 known = await self._compiled(statement, driver, connection)
-            rows = await driver.fetch(connection, known, known.arguments(values))
+            rows = await driver.fetch(connection, known, _arguments(known, values))
         except BaseException as error:
             is_sound = isinstance(error, Exception) and not driver.is_broken(connection)
             if is_sound:
@@ -146,14 +146,21 @@ class _Statement:
         return rows  # type: ignore[no-any-return]  # lists of values
 
 
+def _arguments(statement: _Statement, values: Mapping[str, Any]) -> list[Any]:
+    try:
+        return statement.arguments(values)
+    except Exception as error:
+        raise NotDirectError from error
+
+
 class _Asyncpg:
     """PostgreSQL: one round trip, a transaction of its own."""
 
     def __init__(self) -> None:
         import asyncpg  # noqa: PLC0415 - who uses it has it
 
-        #: What is raised before anything was sent: a value that its type cannot hold, for one.
-        self._found_here = (asyncpg.InterfaceError, ValueError, TypeError, ArithmeticError)
+        #: What is raised before anything was sent; a value that its type cannot hold has a state.
+        self._found_here = asyncpg.InterfaceError
 
     async def kinds(self, connection: Any, sql: str) -> Sequence[Any]:
         """Return the type of each column of a statement, as the driver calls it."""

@@ -108,6 +108,9 @@ def make_engine(url: URL, options: dict[str, Any]) -> AsyncEngine:
         # As PostgreSQL has it: a row that another call has just stored is seen.
         defaults["isolation_level"] = "READ COMMITTED"
     own = options.get("connect_args") or {}
+    if "server_settings" in own and "server_settings" in arguments:
+        settings = {**arguments["server_settings"], **own["server_settings"]}
+        own = {**own, "server_settings": settings}
     merged = {**defaults, **options, "connect_args": {**arguments, **own}}
     try:
         engine = create_async_engine(url, **merged)

@@ -130,7 +130,8 @@ def _outside_sqlalchemy(error: Exception) -> BaliError | None:
     if isinstance(error, BaliError):
         return None
     if isinstance(error, OverflowError) and "too large" in str(error):
-        # SQLite's driver, of an integer beyond 64 bits; not what was stored and cannot be read.
+        # "Python int too large to convert to SQLite INTEGER": a value to store or to look for;
+        # others are of what is stored and cannot be read.
         return ValidationFailed("A value cannot be stored")
     code = getattr(error, "sqlstate", None)
     if isinstance(error, OSError) or code in _GONE or type(error).__module__ == "asyncmy.errors":

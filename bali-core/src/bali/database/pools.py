@@ -26,6 +26,11 @@ class SteadyPool(AsyncAdaptedQueuePool):
     SQLAlchemy no longer.
     """
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        #: Closes connections for which there is no room any more.
+        self._closing: set[asyncio.Future[None]] = set()
+
     # With SQLAlchemy's own pools, which are silent at INFO unless they are asked to speak.
     _sqla_logger_namespace = "sqlalchemy.pool.SteadyPool"
 
@@ -77,10 +82,14 @@ class SteadyPool(AsyncAdaptedQueuePool):
     def give_back(self, entry: ConnectionPoolEntry) -> None:
         """Hand a borrowed connection back."""
         idle: Any = self._pool._queue  # type: ignore[attr-defined]  # noqa: SLF001 - as in `borrow`
-        if idle._getters or len(idle._queue) >= idle.maxsize:  # noqa: SLF001 - same
-            self._do_return_conn(entry)
-        else:
+        if not idle._getters and len(idle._queue) < idle.maxsize:  # noqa: SLF001 - same
             idle._put(entry)  # noqa: SLF001 - all that is left of `put_nowait`: nobody joins it
+        elif idle.full():
+            closing = asyncio.ensure_future(greenlet_spawn(self._do_return_conn, entry))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        else:
+            idle.put_nowait(entry)
 
     async def give_up(self, entry: ConnectionPoolEntry, error: BaseException) -> None:
         """Hand a borrowed connection back that `error` has left in a state nobody knows."""

@@ -68,7 +68,7 @@ class ReadPlan:
         self.columns = tuple(columns_of(self._model)[name] for name in self._names)
         #: The places of what PostgreSQL can send as packed moments.
         self._moments = tuple(
-            place for place, column in enumerate(self.columns) if type(column.type) is UTCDateTime
+            place for place, column in enumerate(self.columns) if _is_moment(column.type)
         )
         self._are_exact = all(gives_exact_values(column.type) for column in self.columns)
         #: Makes an object of a row.
@@ -129,7 +129,7 @@ class ReadPlan:
             rows[: query.page_size],
             self._names,
             self.make,
-            are_exact=self._are_exact,
+            are_exact=self._are_exact and not ordered.packed,
             packed=ordered.packed,
         )
         if len(rows) > query.page_size:
@@ -147,7 +147,9 @@ class ReadPlan:
 
     def _ordered(self, order_by: str, *, hides_deleted: bool, packs: bool) -> _Ordered | None:
         """Return what a list in an order needs, None for an order by what is not read here."""
-        wanted = (self._database.backend, order_by, hides_deleted, packs)
+        backend = self._database.backend
+        packs = packs and bool(self._moments) and backend == "postgresql"
+        wanted = (backend, order_by, hides_deleted, packs)
         known = self._lists.get(wanted)
         if known is None and wanted not in self._lists:
             known = self._new_ordered(*wanted)
@@ -170,8 +172,8 @@ class ReadPlan:
         places = tuple(self._names.index(term.name) for term in terms)
         packed: tuple[int, ...] = ()
         if packs and self._database.engine.dialect.driver == "asyncpg":
-            # The values of the last row go into the page token.
-            packed = tuple(place for place in self._moments if place not in places)
+            # An order by moments needs them: the last row's go into the page token.
+            packed = self._moments if set(self._moments).isdisjoint(places) else ()
         statement = (
             select(
                 *(
@@ -246,6 +248,11 @@ class _Ordered:
     packed: tuple[int, ...]
     statement: Select[Any]
     digest: str
+
+
+def _is_moment(kind: Any) -> bool:
+    """Tell whether a column's type is a moment on every database."""
+    return type(kind) is UTCDateTime and not kind._variant_mapping  # noqa: SLF001 - `with_variant` has no other trace
 
 
 def _packed(column: Any) -> Any:

@@ -33,6 +33,8 @@ __all__ = ["WritePlan", "write_plan"]
 _MAX_STATEMENTS = 64
 #: The databases that return the row of an INSERT and of an UPDATE.
 _RETURNING = ("postgresql", "sqlite")
+#: What drivers raise for a value that Python cannot hold, such as a moment after the year 9999.
+_UNREADABLE = (ValueError, TypeError, ArithmeticError)
 _OF_ROWS = ("before_insert", "after_insert", "before_update", "after_update")
 _OF_SESSIONS = ("before_flush", "after_flush", "after_flush_postexec", "after_commit")
 _KEY = "bali_key"
@@ -114,6 +116,8 @@ class WritePlan:
         except NotDirectError as error:
             if error.is_harmless:
                 return None
+            if isinstance(error.__cause__, _UNREADABLE):
+                raise error.__cause__ from None
             raise Unavailable("The database did not confirm that the work is stored") from error
         except Exception as error:
             found = error_for(error, self._database.metadata)

@@ -48,7 +48,7 @@ class Validator:
         self._spec = spec
         self._takes_nothing = spec.request.fields == () and spec.keyword_of_body is None
         self._parameters = _Part(spec.parameters, spec.request)
-        #: All that is sent are single values, of the parameters.
+        #: A request holds single values alone, all of them parameters.
         self._is_plain = spec.body is None and not self._may_nest
         record: Node | None = spec.request
         if spec.body_field is not None:

@@ -71,6 +71,8 @@ class _GuardingServer:
     def __init__(self, server: grpc.aio.Server, boundary: Boundary) -> None:
         self._server = server
         self._boundary = boundary
+        self._named = _NamedHandlers()
+        server.add_generic_rpc_handlers([self._named])
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._server, name)
@@ -82,11 +84,24 @@ class _GuardingServer:
     def add_registered_method_handlers(self, service_name: str, handlers: Any) -> None:
         """Add the handlers of methods that are known by name.
 
-        They are found by their names like all others: for each method that is registered grpc.aio
-        waits for a next call by itself, and with each call it puts all these waits up again.
+        They are found as a server finds them, before all others, and the last for a method counts.
+        It is not told of them: for each registered method grpc.aio waits for a next call by itself,
+        and with each call it puts all these waits up again.
         """
-        handler = grpc.method_handlers_generic_handler(service_name, handlers)
-        self.add_generic_rpc_handlers((handler,))
+        for name, handler in handlers.items():
+            method = f"/{service_name}/{name}"
+            self._named.known[method] = self._boundary.guarded(handler, method)
+
+
+class _NamedHandlers(grpc.GenericRpcHandler):
+    """The handlers of methods by their paths."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Any] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Return the handler of a call, None for a method of others."""
+        return self.known.get(handler_call_details.method)
 
 
 class _GuardedHandler(grpc.GenericRpcHandler):

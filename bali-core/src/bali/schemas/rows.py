@@ -37,8 +37,8 @@ class Rows(Sequence[BaseModel]):
     """Items as rows of values, which are in the order of `names`, their attributes.
 
     `are_exact` promises that each value is of the very type of its field, not of a subclass of it.
-    `packed` are the places of the moments that are bytes (see `moments`): only who knows that may
-    have them.
+    `packed` are the places of the moments that are bytes in `rows` (see `moments`), which objects
+    never have.
     """
 
     __slots__ = ("_make", "are_exact", "names", "packed", "rows")
@@ -183,7 +183,7 @@ def _plain_encoder(wire_names: Mapping[str, str], otherwise: _RowsEncoder) -> _R
         return msgspec.defstruct("Item", list(places), rename=places, gc=False)
 
     def encode_rows(rows: Rows) -> bytes:
-        if not rows.are_exact or rows.packed:
+        if not rows.are_exact:
             return otherwise(rows)
         names = rows.names
         make = makers.get(names)
