@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from bali.resources import PeerCertificate
 from bali.server import Limits, PeerRegistry, Readiness, Server, ServerOptions
 
 
@@ -122,8 +123,8 @@ class Generic(grpc.GenericRpcHandler):
             return served.peers.resolve(context.peer()).encode()
 
         async def subject(request: bytes, context: Any) -> bytes:
-            known = served.peers.peer(context.peer()).certificate
-            return f"{known.subject}|{','.join(known.names)}".encode() if known else b""
+            known = served.peers.peer(context.peer()).certificate or PeerCertificate()
+            return f"{known.subject}|{','.join(known.names)}".encode()
 
         async def wait(request: bytes, context: Any) -> bytes:
             served.entered.set()

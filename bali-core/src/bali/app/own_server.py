@@ -68,11 +68,10 @@ async def _with_its_calls(serving: Coroutine[Any, Any, Any]) -> None:
     try:
         await serving
     finally:
-        coroutines = {task: task.get_coro() for task in asyncio.all_tasks()}
         ending = [
             task
-            for task, coroutine in coroutines.items()
-            if getattr(coroutine, "__qualname__", "") == _TASK_OF_A_CALL
+            for task in asyncio.all_tasks()
+            if getattr(task.get_coro(), "__qualname__", "") == _TASK_OF_A_CALL
         ]
         if ending:
             await asyncio.wait(ending, timeout=_UNWIND_SECONDS / 5)

@@ -157,11 +157,7 @@ class Database:
     @property
     def direct(self) -> DirectEngine:
         """The short way to its driver, for statements that are always the same."""
-        loop: Any = asyncio._get_running_loop()  # noqa: SLF001 - None without one
-        connected = self._engines.get(loop)
-        if connected is None or connected.keeper is None:
-            connected = self._connected
-        return connected.direct
+        return self._connected.direct
 
     @property
     def _connected(self) -> _Connected:
@@ -341,25 +337,24 @@ class _Connected:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.direct = DirectEngine(engine)
-        #: Closes the engine when the loop is closed, once it is watched.
-        self.keeper: AsyncGenerator[None, None] | None = None
+        self._keeper: AsyncGenerator[None, None] | None = None
 
     def watch_loop(self) -> None:
         """See to it that the engine is closed before the running loop is.
 
         A loop closes the asynchronous generators that it has started (`shutdown_asyncgens`).
         """
-        if self.keeper is None and in_event_loop():
-            self.keeper = _disposing(self.engine)
+        if self._keeper is None and in_event_loop():
+            self._keeper = _disposing(self.engine)
             try:
-                self.keeper.__anext__().send(None)
+                self._keeper.__anext__().send(None)
             except StopIteration:
                 return
 
     async def close(self) -> None:
         """Close the connections."""
-        if self.keeper is not None:
-            await self.keeper.aclose()
+        if self._keeper is not None:
+            await self._keeper.aclose()
         await self.engine.dispose()
 
 

@@ -67,7 +67,7 @@ class DirectEngine:
         try:
             if known is None:
                 known = await self._compiled(statement, driver, connection)
-            rows = await driver.fetch(connection, known, _arguments(known, values))
+            rows = await driver.fetch(connection, known, known.arguments(values))
         except BaseException as error:
             is_sound = isinstance(error, Exception) and not driver.is_broken(connection)
             if is_sound:
@@ -121,11 +121,14 @@ class _Statement:
         )
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """Return the parameters in the driver's order."""
-        return [
-            values.get(name, value) if convert is None else convert(values.get(name, value))
-            for name, value, convert in self._takes
-        ]
+        """Return the parameters in the driver's order; raise `NotDirectError` for a bad one."""
+        try:
+            return [
+                values.get(name, value) if convert is None else convert(values.get(name, value))
+                for name, value, convert in self._takes
+            ]
+        except Exception as error:
+            raise NotDirectError from error
 
     def rows(self, found: Sequence[Row]) -> Sequence[Row]:
         """Return rows with the values that the columns' types say."""
@@ -144,13 +147,6 @@ class _Statement:
             for changed in rows:
                 changed[place] = convert(changed[place])
         return rows  # type: ignore[no-any-return]  # lists of values
-
-
-def _arguments(statement: _Statement, values: Mapping[str, Any]) -> list[Any]:
-    try:
-        return statement.arguments(values)
-    except Exception as error:
-        raise NotDirectError from error
 
 
 class _Asyncpg:

@@ -26,13 +26,13 @@ class SteadyPool(AsyncAdaptedQueuePool):
     SQLAlchemy no longer.
     """
 
+    # With SQLAlchemy's own pools, which are silent at INFO unless they are asked to speak.
+    _sqla_logger_namespace = "sqlalchemy.pool.SteadyPool"
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         #: Closes connections for which there is no room any more.
         self._closing: set[asyncio.Future[None]] = set()
-
-    # With SQLAlchemy's own pools, which are silent at INFO unless they are asked to speak.
-    _sqla_logger_namespace = "sqlalchemy.pool.SteadyPool"
 
     def _create_connection(self) -> ConnectionPoolEntry:
         return await_(_to_the_end(super()._create_connection, lambda made: made.close()))

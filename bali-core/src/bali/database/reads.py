@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bali.database.aip_filter import filter_condition
-from bali.database.columns import columns_of, integer_range
+from bali.database.columns import columns_of
 from bali.database.direct import DirectEngine, NotDirectError
 from bali.database.failures import error_for
 from bali.database.filters import get_filters_expr
@@ -75,7 +75,6 @@ class ReadPlan:
         self.make = _maker(made or schema, self._names)
         key = self._model.__mapper__.primary_key[0]
         self._key_name: str = store.key_name
-        self._least_key, self._greatest_key = integer_range(key)
         by_key = select(*self.columns).where(key == bindparam("key", type_=key.type))
         #: By whether deleted items are left out.
         self._gets = {False: by_key}
@@ -89,7 +88,7 @@ class ReadPlan:
     async def get(self, store: Any, key: Any) -> BaseModel:
         """Return the item with this key, of those in `store`; raise `NotFound` without one."""
         row = None
-        if not isinstance(key, int) or self._least_key <= key <= self._greatest_key:
+        if self._store.may_exist(key):
             statement = self._gets[store.hides_deleted]
             rows = await self._rows(statement, {"key": key}, store.limits)
             row = rows[0] if rows else None
@@ -174,13 +173,12 @@ class ReadPlan:
         if packs and self._database.engine.dialect.driver == "asyncpg":
             # An order by moments needs them: the last row's go into the page token.
             packed = self._moments if set(self._moments).isdisjoint(places) else ()
+        columns = [
+            _packed(column) if place in packed else column
+            for place, column in enumerate(self.columns)
+        ]
         statement = (
-            select(
-                *(
-                    _packed(column) if n in packed else column
-                    for n, column in enumerate(self.columns)
-                )
-            )
+            select(*columns)
             .order_by(*order_by_clauses(terms, backend))
             .limit(bindparam("limit", type_=Integer))
             .offset(bindparam("offset", type_=Integer))

@@ -464,8 +464,12 @@ class ModelStore:
         """Tell whether the key's column could hold a value; drivers refuse what it cannot."""
         if not isinstance(key, int):
             return True
-        low, high = integer_range(self._key)
+        low, high = self._key_range
         return low <= key <= high
+
+    @functools.cached_property
+    def _key_range(self) -> tuple[int, int]:
+        return integer_range(self._key)
 
 
 async def _lock_sqlite(session: AsyncSession) -> None:
