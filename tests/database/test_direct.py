@@ -134,7 +134,8 @@ async def test_a_change_whose_outcome_nobody_knows_is_not_made_twice() -> None:
         await other.execute(
             text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE pid <> pg_backend_pid() AND query LIKE '%pg_sleep(30)%'"
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                "AND query LIKE '%pg_sleep(30)%'"
             )
         )
     with pytest.raises(NotDirectError) as caught:
@@ -200,6 +201,22 @@ async def test_connections_beyond_the_pool_are_closed_when_they_come_back(
     assert not caplog.records
 
 
+@pytest.mark.parametrize("backend", ["sqlite", POSTGRES])
+async def test_to_close_a_database_waits_for_the_connections_beyond_the_pool(
+    rows: None, url: str
+) -> None:
+    await db.close()
+    db.connect(url, pool_size=1, max_overflow=6)
+    before = asyncio.all_tasks()
+    many = [db.direct.fetch(by_name, {"name": str(n)}) for n in range(7)]
+    assert await asyncio.gather(*many) == [[]] * 7
+    pool: Any = db.engine.sync_engine.pool
+    assert pool._closing
+    await db.close()
+    assert not pool._closing
+    assert asyncio.all_tasks() == before
+
+
 @pytest.mark.parametrize("backend", ["sqlite", "memory", POSTGRES])
 async def test_statements_wait_for_a_connection_not_for_ever(rows: None, url: str) -> None:
     await db.close()
@@ -225,7 +242,8 @@ async def test_a_connection_that_was_cut_is_replaced() -> None:
         await other.execute(
             text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE pid <> pg_backend_pid() AND query LIKE '%direct_rows%'"
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                "AND query LIKE '%direct_rows%'"
             )
         )
     await engine.dispose()

@@ -27,6 +27,7 @@ from bali.database.direct import DirectEngine
 from bali.database.engines import driver_url, is_in_memory, make_engine, shared_memory_url
 from bali.database.failures import mapped_errors
 from bali.database.models import ModelMethods, make_models
+from bali.database.pools import SteadyPool
 from bali.database.soft_delete import SoftDelete, purge
 from bali.database.unit import Scope, Transaction, Unit
 from bali.settings import current_settings
@@ -169,7 +170,8 @@ class Database:
             connected = self._engines[loop] = _Connected(make_engine(self.url, self._options))
             if is_background(loop):
                 _close_at_exit(self)
-        connected.watch_loop()
+        if connected.keeper is None:
+            connected.watch_loop()
         return connected
 
     def has_engine(self, engine: Engine) -> bool:
@@ -337,32 +339,40 @@ class _Connected:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.direct = DirectEngine(engine)
-        self._keeper: AsyncGenerator[None, None] | None = None
+        #: Closes the engine with the loop, once that is watched.
+        self.keeper: AsyncGenerator[None, None] | None = None
 
     def watch_loop(self) -> None:
         """See to it that the engine is closed before the running loop is.
 
         A loop closes the asynchronous generators that it has started (`shutdown_asyncgens`).
         """
-        if self._keeper is None and in_event_loop():
-            self._keeper = _disposing(self.engine)
+        if in_event_loop():
+            self.keeper = _disposing(self.engine)
             try:
-                self._keeper.__anext__().send(None)
+                self.keeper.__anext__().send(None)
             except StopIteration:
                 return
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._keeper is not None:
-            await self._keeper.aclose()
-        await self.engine.dispose()
+        if self.keeper is not None:
+            await self.keeper.aclose()
+        await _dispose(self.engine)
 
 
 async def _disposing(engine: AsyncEngine) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        await engine.dispose()
+        await _dispose(engine)
+
+
+async def _dispose(engine: AsyncEngine) -> None:
+    pool = engine.pool
+    await engine.dispose()
+    if isinstance(pool, SteadyPool):
+        await pool.wait_closed()
 
 
 def _close_later(engines: dict[asyncio.AbstractEventLoop, _Connected]) -> None:

@@ -9,7 +9,7 @@ engine executes sees every statement.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, TypeAlias
 
@@ -163,11 +163,11 @@ class _Asyncpg:
         prepared = await connection.prepare(sql)
         return [attribute.type.oid for attribute in prepared.get_attributes()]
 
-    async def fetch(
+    def fetch(
         self, connection: Any, statement: _Statement, arguments: Sequence[Any]
-    ) -> Sequence[Row]:
+    ) -> Awaitable[Sequence[Row]]:
         """Return the rows."""
-        return await connection.fetch(statement.sql, *arguments)  # type: ignore[no-any-return]  # of asyncpg
+        return connection.fetch(statement.sql, *arguments)  # type: ignore[no-any-return]  # of asyncpg
 
     def is_broken(self, connection: Any) -> bool:
         """Tell whether a connection can no longer be used."""
@@ -189,13 +189,13 @@ class _Aiosqlite:
         del connection, sql
         return ()
 
-    async def fetch(
+    def fetch(
         self, connection: Any, statement: _Statement, arguments: Sequence[Any]
-    ) -> Sequence[Row]:
+    ) -> Awaitable[Sequence[Row]]:
         """Return the rows."""
         if not statement.is_change:
-            return await connection.execute_fetchall(statement.sql, arguments)  # type: ignore[no-any-return]  # of aiosqlite
-        return await connection._execute(_changed, connection._conn, statement.sql, arguments)  # type: ignore[no-any-return]  # noqa: SLF001 - the only way to do both in one errand
+            return connection.execute_fetchall(statement.sql, arguments)  # type: ignore[no-any-return]  # of aiosqlite
+        return connection._execute(_changed, connection._conn, statement.sql, arguments)  # type: ignore[no-any-return]  # noqa: SLF001 - the only way to do both in one errand
 
     def is_broken(self, connection: Any) -> bool:
         """Tell whether a connection can no longer be used."""

@@ -91,6 +91,11 @@ class SteadyPool(AsyncAdaptedQueuePool):
         else:
             idle.put_nowait(entry)
 
+    async def wait_closed(self) -> None:
+        """Return when the connections are closed for which there was no room any more."""
+        while self._closing:
+            await asyncio.wait(self._closing)
+
     async def give_up(self, entry: ConnectionPoolEntry, error: BaseException) -> None:
         """Hand a borrowed connection back that `error` has left in a state nobody knows."""
         try:

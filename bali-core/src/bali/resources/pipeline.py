@@ -22,25 +22,16 @@ from bali.errors import BaliError, ConfigurationError, DeadlineExceeded, Interna
 from bali.propagation import current
 from bali.resources.access import AccessLine, access_log
 from bali.resources.admission import Admission
-from bali.resources.batches import validator_of
 from bali.resources.context import Authenticator, Call, Context
-from bali.resources.expanding import EXPAND
-from bali.resources.guards import Guard
 from bali.resources.longrunning import Conclude, Operation, Operations
-from bali.resources.nesting import parent_keys
-from bali.resources.permissions import AllowAny, authorize
-from bali.resources.read_masks import READ_MASK, take_paths
-from bali.resources.reading import Short, read_of
-from bali.resources.repeating import Repeater
+from bali.resources.permissions import authorize
+from bali.resources.prepared import Prepared
 from bali.resources.requests import ListRequest
-from bali.resources.reserved import reserve
 from bali.resources.results import result_of
 from bali.resources.spec import ActionSpec, Wrap
-from bali.resources.store import ContractStore, Listing, UnitFactory
+from bali.resources.store import Listing, UnitFactory
 from bali.resources.streams import items_of
-from bali.resources.traversal import filter_relations, seen_relations
 from bali.resources.validation import MAX_DEPTH
-from bali.resources.writing import write_of
 
 __all__ = ["Pipeline"]
 
@@ -75,11 +66,11 @@ class Pipeline:
         self.authenticator = authenticator
         self.admission = admission or Admission()
         self.stream_admission = stream_admission or Admission(max_in_flight=1000, max_waiting=0)
-        self._prepared: dict[ActionSpec, _Prepared] = {}
+        self._prepared: dict[ActionSpec, Prepared] = {}
 
-    def prepare(self, spec: ActionSpec) -> _Prepared:
+    def prepare(self, spec: ActionSpec) -> Prepared:
         """Build at start what calls of this action need."""
-        prepared = self._prepared[spec] = _Prepared(spec, self.max_depth)
+        prepared = self._prepared[spec] = Prepared(spec, self.max_depth)
         return prepared
 
     def run(self, call: Call) -> Coroutine[Any, Any, BaseModel | None]:
@@ -152,7 +143,7 @@ class Pipeline:
         return masks.part(result, context.read_mask) if masks and context.read_mask else result
 
     async def _act(
-        self, call: Call, prepared: _Prepared, keywords: Mapping[str, Any]
+        self, call: Call, prepared: Prepared, keywords: Mapping[str, Any]
     ) -> BaseModel | None:
         """Do what an action does, in a unit of work; a long-running one is only stored."""
         spec, context = call.spec, call.context
@@ -172,7 +163,7 @@ class Pipeline:
                 self.operations.started()
 
     async def _checked(
-        self, call: Call, prepared: _Prepared, keywords: Mapping[str, Any]
+        self, call: Call, prepared: Prepared, keywords: Mapping[str, Any]
     ) -> BaseModel | None:
         """Call an action when its parent is there and its items are as they have to be."""
         spec = call.spec
@@ -270,86 +261,11 @@ class Pipeline:
         finally:
             self.stream_admission.leave(entered)
 
-    async def _authorize(self, prepared: _Prepared, context: Context) -> None:
+    async def _authorize(self, prepared: Prepared, context: Context) -> None:
         if self.authenticator is not None and context.principal is None:
             context.principal = await self.authenticator.authenticate(context)
         if prepared.permissions:
             await authorize(prepared.permissions, context)
-
-
-class _Prepared:
-    """What the calls of one action share."""
-
-    __slots__ = (
-        "_guard",
-        "_is_placed",
-        "_relations",
-        "_spec",
-        "is_checked",
-        "is_simple",
-        "make",
-        "permissions",
-        "repeater",
-        "short",
-        "validator",
-    )
-
-    def __init__(self, spec: ActionSpec, max_depth: int) -> None:
-        self._spec = spec
-        self.permissions = tuple(item for item in spec.permissions if type(item) is not AllowAny)
-        self.validator = validator_of(spec, max_depth=max_depth)
-        self.short: Short | None = read_of(spec) or write_of(spec)
-        #: Makes the object that serves a call, of its context. Only servicers need the metaclass.
-        self.make = functools.partial(type.__call__, spec.resource, None)
-        self._relations = filter_relations(spec.resource)
-        self._is_placed = bool(spec.parents or self._relations)
-        guard = Guard(spec)
-        self._guard = None if guard.is_idle else guard
-        self.is_checked = bool(spec.parents) or self._guard is not None
-        self.repeater: Repeater | None = None
-        #: Nothing is left to do but what the action itself does.
-        self.is_simple = (
-            self.short is None
-            and not (self.is_checked or spec.reserved or spec.work)
-            and not any((spec.etags, spec.expansions, spec.read_masks))
-        )
-        store = spec.resource.find_store() if "request_id" in spec.reserved else None
-        if isinstance(store, ContractStore):
-            self.repeater = Repeater(spec, store.repeats)
-
-    def read(self, arguments: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
-        """Return the keyword arguments of the action; what is not the action's is the context's."""
-        spec = self._spec
-        parameters, keywords = self.validator.read(arguments)
-        if parameters is None and not keywords:
-            return keywords
-        if spec.reserved:
-            reserve(context, spec.reserved, parameters)
-        if spec.read_masks is not None:
-            context.read_mask = take_paths(parameters, READ_MASK)
-        if self._is_placed:
-            self.place(context, parameters, keywords)
-        if spec.expansions is not None:
-            context.expand = take_paths(parameters, EXPAND)
-        return keywords
-
-    async def check(self, resource: Any, keywords: Mapping[str, Any]) -> None:
-        """Raise when the parent is not there, or items are not as they have to be."""
-        if self._spec.parents:
-            await resource.store.check_parent()
-        if self._guard is not None:
-            await self._guard.check(resource, resource.context, keywords)
-
-    def place(
-        self, context: Context, parameters: BaseModel | None, keywords: Mapping[str, Any]
-    ) -> None:
-        """Say whose items a call is about, and what its filter may look at."""
-        if self._spec.parents:
-            context.parents = parent_keys(self._spec.parents, parameters)
-        if self._relations:
-            for request in keywords.values():
-                if isinstance(request, ListRequest):
-                    request.look_through(seen_relations(self._relations, context))
 
 
 class _NothingKept(Exception):

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from bali.resources.context import Context
 from bali.resources.permissions import checks_objects
-from bali.resources.resource import Resource, has_own
+from bali.resources.resource import has_own
 from bali.resources.spec import ActionSpec, Kind
 from bali.resources.store import ContractStore, ReadPlan, Store
 from bali.schemas import ListNode, Node, Record, Scalar, ScalarKind
@@ -18,8 +18,6 @@ __all__ = ["Short", "is_checked", "read_of"]
 
 #: Answers a call with its keyword arguments; None when the action itself has to.
 Short: TypeAlias = Callable[[Mapping[str, Any], Context], Awaitable[BaseModel | None]]
-#: Finds the store as the caller sees it.
-_Sight: TypeAlias = Callable[[Context], Store]
 
 #: What a store may hold and no protocol carries (NaN): such values go the long way, and are found.
 _UNCHECKED = frozenset({ScalarKind.FLOAT, ScalarKind.ANY, ScalarKind.TIME, ScalarKind.TIMEDELTA})
@@ -43,36 +41,31 @@ def read_of(spec: ActionSpec) -> Short | None:
     plan = store.read_plan(schema)
     if plan is None or is_checked(spec.response):
         return None
-    sight = _sight(spec, store)
-    return _get(spec, plan, sight) if spec.kind is Kind.GET else _list(spec, plan, sight)
+    limits_sight = spec.resource.limits_sight() or "show_deleted" in spec.reserved or spec.parents
+    shared = None if limits_sight else store
+    return _get(spec, plan, shared) if spec.kind is Kind.GET else _list(spec, plan, shared)
 
 
-def _sight(spec: ActionSpec, store: Store) -> _Sight:
-    resource: type[Resource] = spec.resource
-    is_alike = not (resource.limits_sight() or "show_deleted" in spec.reserved or spec.parents)
-
-    def seen(context: Context) -> Store:
-        return store if is_alike else resource(None, context).store
-
-    return seen
-
-
-def _get(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Short:
-    name = str(spec.keyword_of_id)
+def _get(spec: ActionSpec, plan: ReadPlan, shared: Store | None) -> Short:
+    """Return the short way of a get; `shared` is the store that every caller sees, if one is."""
+    name, resource = str(spec.keyword_of_id), spec.resource
 
     def get(keywords: Mapping[str, Any], context: Context) -> Awaitable[BaseModel]:
-        return plan.get(sight(context), keywords[name])
+        store = resource(None, context).store if shared is None else shared
+        return plan.get(store, keywords[name])
 
     return get
 
 
-def _list(spec: ActionSpec, plan: ReadPlan, sight: _Sight) -> Short:
-    name, response = str(spec.keyword_of_body), spec.response_model
+def _list(spec: ActionSpec, plan: ReadPlan, shared: Store | None) -> Short:
+    """Return the short way of a list; `shared` is as for `_get`."""
+    resource, name, response = spec.resource, str(spec.keyword_of_body), spec.response_model
 
     async def read(keywords: Mapping[str, Any], context: Context) -> BaseModel | None:
         is_seen = context.protocol == "local" or context.expand or context.read_mask
         packs = context.protocol in _OF_MESSAGES and not is_seen
-        page = await plan.list(sight(context), keywords[name].query(), packs=packs)
+        store = resource(None, context).store if shared is None else shared
+        page = await plan.list(store, keywords[name].query(), packs=packs)
         if response is None or page is None:
             return None
         items = list(page.items) if is_seen else page.items  # encoders take rows as they are
