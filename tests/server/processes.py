@@ -131,3 +131,46 @@ async def service(folder: Path, **options: Any) -> AsyncIterator[Service]:
         if running.process.returncode is None:
             running.process.kill()
         await running.ended()
+
+
+@asynccontextmanager
+async def longer_way(port: int, *, seconds: float) -> AsyncIterator[int]:
+    """Give a port from which connections are carried to `port`; answers take `seconds` longer.
+
+    All that use it have to be closed when the block ends.
+    """
+    loop = asyncio.get_running_loop()
+    carrying: set[asyncio.Task[None]] = set()
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                loop.call_later(seconds, writer.write, data)
+        loop.call_later(seconds, writer.close)
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            served_reader, served_writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionError:
+            writer.close()
+            return
+        await asyncio.gather(ask(reader, served_writer), answer(served_reader, writer))
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = loop.create_task(carry(reader, writer))
+        carrying.add(task)
+
+    way = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield int(way.sockets[0].getsockname()[1])
+    finally:
+        way.close()
+        await asyncio.gather(*carrying)

@@ -12,7 +12,7 @@ import pytest
 
 from bali.server import ServerOptions
 from bali.server.runner import start_line
-from tests.server.processes import service, start
+from tests.server.processes import longer_way, service, start
 from tests.server.served import open_channel, read_http
 
 
@@ -78,14 +78,20 @@ async def test_sigterm_drains_unary_calls_and_streams(tmp_path: Path) -> None:
 async def test_no_call_fails_while_one_of_two_instances_stops(
     tmp_path: Path, fail: str, mode: str
 ) -> None:
-    """Under steady load, without any drain delay. Without the early GOAWAY some calls fail."""
+    """Under steady load, without any drain delay. Without the early GOAWAY some calls fail.
+
+    Answers are on their way for a while, as between machines: what a stopping server sends is heard
+    late, and some calls are always sent before it is.
+    """
     folders = [tmp_path / "1", tmp_path / "2"]
     for folder in folders:
         folder.mkdir()
     async with (
         service(folders[0], environment={"FAIL": fail}, mode=mode) as first,
         service(folders[1], environment={"FAIL": fail}, mode=mode) as second,
-        open_channel(f"ipv4:127.0.0.1:{first.port},127.0.0.1:{second.port}") as channel,
+        longer_way(first.port, seconds=0.05) as first_port,
+        longer_way(second.port, seconds=0.05) as second_port,
+        open_channel(f"ipv4:127.0.0.1:{first_port},127.0.0.1:{second_port}") as channel,
     ):
         echo = channel.unary_unary("/t/Echo")
         pids: list[int] = []
@@ -105,9 +111,11 @@ async def test_no_call_fails_while_one_of_two_instances_stops(
         victim = first if first.process.pid in pids else second
         victim.process.send_signal(signal.SIGTERM)
         assert await victim.ended() == 0
+        async with asyncio.timeout(20):
+            while len(set(pids)) < 2:  # its end is heard later, and calls go to the other one then
+                await asyncio.sleep(0.01)
         has_stopped.set()
         await asyncio.gather(*calls)
-        assert len(set(pids)) == 2
         assert bool(failed) is bool(fail)
 
 

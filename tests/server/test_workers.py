@@ -61,6 +61,13 @@ async def test_workers_in_mode_rpc(tmp_path: Path) -> None:
         assert await running.ended() == 0
 
 
+async def test_workers_have_sessions_of_their_own(tmp_path: Path) -> None:
+    """And end with their parent all the same: the other tests here."""
+    async with service(tmp_path, workers=2) as running:
+        workers = await pids(running, 2)
+        assert {os.getsid(pid) for pid in workers} == set(workers)
+
+
 async def test_crashed_worker_is_replaced(tmp_path: Path) -> None:
     async with service(tmp_path, workers=2) as running:
         before = await pids(running, 2)

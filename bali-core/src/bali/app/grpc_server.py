@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import grpc
-
 from bali.concurrency import MAX_THREADS
 from bali.rpc import Boundary, HealthService, add_reflection, mount_servicer
+from bali.server.grpc_acceptor import accepting_server
 
 if TYPE_CHECKING:
+    import grpc
+
     from bali.app.services import Services
 
 __all__ = ["make_server"]
@@ -19,7 +20,7 @@ __all__ = ["make_server"]
 
 def make_server(services: Services, options: Sequence[tuple[str, Any]]) -> grpc.aio.Server:
     """Make the server of an app's services; call it in the event loop that will run it."""
-    server = grpc.aio.server(
+    server = accepting_server(
         options=list(options),
         migration_thread_pool=ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="bali-rpc"),
     )

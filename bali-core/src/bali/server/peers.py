@@ -40,7 +40,7 @@ class PeerRegistry:
 
     def register(self, relay: str, peer: Peer) -> Callable[[], None]:
         """Record that the private connection `relay` serves `peer`; return how to forget it."""
-        key = _key(relay)
+        key = relay.rpartition("/")[2]
         self._peers[key] = peer
 
         def forget() -> None:
@@ -55,12 +55,8 @@ class PeerRegistry:
 
     def peer(self, grpc_peer: str) -> Peer:
         """Return all that is known of the client, its certificate's names included."""
-        return self._peers.get(_key(grpc_peer)) or Peer(address=grpc_peer)
-
-
-def _key(grpc_peer: str) -> str:
-    # gRPC percent-encodes the directory of a socket; its last part is a plain number.
-    return grpc_peer.rpartition("/")[2] if grpc_peer.startswith("unix:") else grpc_peer
+        # gRPC percent-encodes the directory of a socket; its last part is a plain number.
+        return self._peers.get(grpc_peer.rpartition("/")[2]) or Peer(address=grpc_peer)
 
 
 def peer_address(name: Any) -> str:

@@ -231,6 +231,9 @@ class Supervisor:
                 pass_fds=[theirs.fileno(), *shared, *sockets],
                 # While developing, a debugger may read from the terminal.
                 stdin=None if self._options.reload else subprocess.DEVNULL,
+                # Linux shares cores among sessions first, so workers of one session are one to it,
+                # which it weighs anew on each core, and takes cores from their threads for that.
+                start_new_session=not self._options.reload,
             )
         finally:
             theirs.close()
