@@ -83,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StageError as error:
         return _failed(str(error))
     missed = report(found, path)
+    for name, text in context.versions.items():
+        if name not in context.peers:
+            print(f"{name}: {text}", file=sys.stderr)
     if context.failures:
         return _failed("\n".join(["could not be measured:", *context.failures]))
     if not found:
@@ -128,7 +131,7 @@ def report(found: Sequence[Result], path: Path) -> list[str]:
     for line in missed:
         console.print(f"missed: {line}", highlight=False)
     if not missed:
-        console.print("every target is met")
+        console.print("every target that was measured is met")
     console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     plot = path.with_suffix(".png")
     if reporting.write_plot(plot, found):

@@ -154,6 +154,14 @@ CALLS: Mapping[str, Call] = {
             response="Pong",
             expected=lambda _: {"text": "pong"},
         ),
+        Call(
+            name="work action",
+            path="/users/work",
+            method="WorkUsers",
+            request=lambda messages, _: messages.WorkUsersRequest(),
+            response="Pong",
+            expected=lambda _: {"text": "333283335000"},
+        ),
     )
 }
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped] # it ships no types
+
 from benchmarks.calls import GRPC_SERVICE, Call, Request, rpc_answer
 from benchmarks.stage import LOAD_CORE, Service, StageError, pinned
 
@@ -22,6 +24,9 @@ __all__ = ["Load", "Measured", "Run", "missing_tools", "percentile", "wrk_script
 REST_CONNECTIONS = 32
 GRPC_CONNECTIONS, GRPC_STREAMS = 8, 4
 WARM_UP_SECONDS = 1
+#: Between the two, for a service to end what it is at: a busy worker learns late that connections
+#: have gone, and new ones would all go to another.
+SETTLE_SECONDS = 0.2
 #: How long an answer may take; many calls at once wait for a slow service in turn.
 ANSWER_SECONDS = 60
 _FRAME_HEAD = 5
@@ -59,10 +64,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one measurement found; processor time is that of the service, all its processes."""
+    """What one measurement found.
+
+    `cpu_us_per_call` is the processor time of the service, all its processes; `besides_us_per_call`
+    that of all else on the machine, which is the load and the database.
+    """
 
     calls_per_second: float
     cpu_us_per_call: float
+    besides_us_per_call: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,24 +86,29 @@ class Load:
     def measure(self, call: Call, protocol: str, service: Service) -> Measured:
         """Warm up, then measure one call at full load."""
         self._run(call, protocol, service, WARM_UP_SECONDS)
-        before = service.cpu_seconds()
+        time.sleep(SETTLE_SECONDS)
+        before, busy_before = service.cpu_seconds(), _busy_seconds()
         calls, rate = self._run(call, protocol, service, self.seconds)
-        used = service.cpu_seconds() - before
+        used, busy = service.cpu_seconds() - before, _busy_seconds() - busy_before
         if not calls:
             raise StageError(
                 f"{protocol} {call.name}: {service.name} ended no call within {self.seconds} s; "
                 "measure for longer (--seconds)"
             )
-        return Measured(calls_per_second=rate, cpu_us_per_call=used / calls * 1e6)
+        return Measured(
+            calls_per_second=rate,
+            cpu_us_per_call=used / calls * 1e6,
+            besides_us_per_call=max(busy - used, 0.0) / calls * 1e6,
+        )
 
     def latencies(self, call: Call, protocol: str, service: Service, rate: float) -> list[int]:
         """Return the microseconds of each call at a given rate of calls per second, sorted.
 
         Several processes share the connections, each begun a little after the other, since the
-        connections of one h2load would all send in the same moment. On HTTP/1.1 a connection that
-        still waits for an answer sends its next request later.
+        connections of one h2load would all send in the same moment. What they send while all of
+        them start does not count. On HTTP/1.1 a connection that still waits for an answer sends
+        its next request later.
         """
-        self._run(call, protocol, service, WARM_UP_SECONDS)
         is_rpc = protocol == "gRPC"
         connections = 1 if is_rpc else REST_CONNECTIONS // GRPC_CONNECTIONS
         each = max(round(rate / GRPC_CONNECTIONS / connections), 1)
@@ -101,7 +116,8 @@ class Load:
         path = f"{GRPC_SERVICE}/{call.method}" if is_rpc else call.rest(call.first).path
         size = len(rpc_answer(call, service, self.messages)) + _FRAME_HEAD if is_rpc else 0
         command = (
-            "h2load", f"-c{connections}", f"-D{max(round(self.seconds), 1)}", f"--rps={each}",
+            "h2load", f"-c{connections}", f"-D{WARM_UP_SECONDS + max(round(self.seconds), 1)}",
+            f"--rps={each}",
             *kind, f"http://127.0.0.1:{service.rpc_port if is_rpc else service.port}{path}",
         )  # fmt: skip
 
@@ -110,7 +126,7 @@ class Load:
             log.unlink(missing_ok=True)
             time.sleep(number / GRPC_CONNECTIONS / each)
             _check_h2load(_output(*command, f"--log-file={log}"), size)
-            return [int(line.split("\t")[2]) for line in log.read_text().splitlines()]
+            return _latencies(log.read_text())
 
         with ThreadPoolExecutor(GRPC_CONNECTIONS) as threads:
             return sorted(
@@ -198,6 +214,13 @@ def percentile(values: Sequence[float], share: float) -> float:
     return values[max(math.ceil(len(values) * share) - 1, 0)]
 
 
+def _latencies(log: str) -> list[int]:
+    """Return the microseconds of each call in a log of h2load's, but those of the warm-up."""
+    calls = [line.split("\t") for line in log.splitlines()]  # when it began, status, microseconds
+    begun = min((int(call[0]) for call in calls), default=0) + WARM_UP_SECONDS * 1_000_000
+    return [int(call[2]) for call in calls if int(call[0]) >= begun]
+
+
 def _check_h2load(output: str, size: int) -> None:
     """Refuse a run with failures; an error of gRPC is a 200 too, without a message as long."""
     is_well = re.search(r"status codes: \d+ 2xx, 0 3xx, 0 4xx, 0 5xx", output)
@@ -205,6 +228,13 @@ def _check_h2load(output: str, size: int) -> None:
     calls, received = _number(r"(\d+) succeeded", output), _number(r"\((\d+)\) data", output)
     if not is_well or failed or received < calls * size * _SIZE_TOLERANCE:
         raise StageError(f"calls failed:\n{output}")
+
+
+def _busy_seconds() -> float:
+    """Return the processor time that the whole machine has used, all cores together."""
+    times = psutil.cpu_times()
+    kinds = ("user", "nice", "system", "irq", "softirq")
+    return sum(getattr(times, kind, 0.0) for kind in kinds)
 
 
 def _output(*command: str) -> str:

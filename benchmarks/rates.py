@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.calls import CALLS, check
 from benchmarks.load import Load, Measured, Run
 from benchmarks.results import Result, compared
-from benchmarks.stage import ROWS, Program, Service, execute, services
+from benchmarks.stage import ROWS, Program, Service, execute, service, services
 
-__all__ = ["CASES", "PROGRAMS", "READ_WHERE_IT_WAITS", "RateCase", "measure_rates"]
+__all__ = ["CASES", "PROGRAMS", "RateCase", "measure_rates", "try_service"]
 
-#: Has gRPC's core read connections in the thread that waits for completed work.
-READ_WHERE_IT_WAITS = "-event_engine_listener"
 PROGRAMS: Mapping[str, Program] = {
     "bali": Program.of("ours"),
     "bali, REST on a port of its own": Program.of("ours", "--http"),
     "bali, gRPC on a port of its own": Program.of("own_port"),
     "bali, threads not in batches": Program.of(
         "ours", variables={"BALI_BATCH_SCHEDULING": "false"}
-    ),
-    "bali, read where gRPC waits": Program.of(
-        "ours", variables={"GRPC_EXPERIMENTS": READ_WHERE_IT_WAITS}
     ),
     "bali, 100 resources": Program.of("many"),
     "bali, 2 workers": Program.of("ours", "--workers", "2", cores=(0, 1), workers=2),
@@ -38,7 +35,8 @@ PROGRAMS: Mapping[str, Program] = {
 class RateCase:
     """One call on one protocol; `targets` are the least ratios to the other services.
 
-    `ours` is the service that is compared, bali on one port unless said otherwise.
+    `ours` is the service that is compared, bali on one port unless said otherwise. `cores` is how
+    many of them it shares with load and database, 0 when it has one for itself.
     """
 
     name: str
@@ -46,6 +44,7 @@ class RateCase:
     protocol: str
     targets: Mapping[str, float | None]
     ours: str = "bali"
+    cores: int = 0
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -63,10 +62,7 @@ def _all_cases() -> tuple[RateCase, ...]:
         "gRPC": {"get": 2.2, "list(20)": 2.3, "list(100)": 2.3, "create": 1.5, "update": 1.5},
         "REST": {"get": 4.0, "list(20)": 4.5, "list(100)": 5.5, "create": 1.5, "update": 1.5},
     }
-    for protocol, limit, constant, heavy in (
-        ("gRPC", 0.8, 0.85, "constant action"),
-        ("REST", 0.7, 0.7, "list(100)"),
-    ):
+    for protocol, limit, constant in (("gRPC", 0.8, 0.85), ("REST", 0.7, 0.7)):
         own = f"bali, {protocol} on a port of its own"
         for call, least in hand[protocol].items():
             targets = _against(protocol, least, limit)
@@ -74,7 +70,6 @@ def _all_cases() -> tuple[RateCase, ...]:
                 targets[own] = 0.95
             if (protocol, call) == ("gRPC", "get"):
                 targets["bali, threads not in batches"] = None
-                targets["bali, read where gRPC waits"] = None
             found.append(
                 RateCase(name=f"{protocol} {call}", call=call, protocol=protocol, targets=targets)
             )
@@ -84,14 +79,16 @@ def _all_cases() -> tuple[RateCase, ...]:
                 targets={f"limit, {protocol}": constant},
             )
         )  # fmt: skip
-        # Load and database share the cores of two workers, so that a quick call, or one that the
-        # database has as much work with, shows how little is left, and not how workers share.
+        # Load and database share the cores of two workers: a call that is quick, or much work for
+        # the database, shows how little they leave, and not how the workers share.
         found += [
             RateCase(
                 name=f"{protocol} {call} by 2 workers", call=call, protocol=protocol,
-                ours="bali, 2 workers", targets={"bali": least},
+                ours="bali, 2 workers", targets={"bali": least}, cores=2,
             )
-            for call, least in ((heavy, 1.7), ("get", None))
+            for call, least in (
+                ("work action", 1.7), ("constant action", None), ("get", None), ("list(100)", None),
+            )
         ]  # fmt: skip
         found.append(
             RateCase(
@@ -126,7 +123,7 @@ class _Series:
                 self._rates(self.case.ours),
                 self._rates(other),
                 target=target,
-                note=f"CPU {self._cpu(self.case.ours):.0f} and {self._cpu(other):.0f} us a call",
+                note=self._note(other),
                 details={"ours": self._details(self.case.ours), "other": self._details(other)},
             )
             for other, target in self.case.targets.items()
@@ -136,34 +133,55 @@ class _Series:
         return [item.calls_per_second for item in self.found[name]]
 
     def _cpu(self, name: str) -> float:
-        values = sorted(item.cpu_us_per_call for item in self.found[name])
-        return values[len(values) // 2]
+        return statistics.median(item.cpu_us_per_call for item in self.found[name])
+
+    def _note(self, other: str) -> str:
+        cpu = self._cpu(other)
+        note = f"CPU {self._cpu(self.case.ours):.0f} and {cpu:.0f} us a call"
+        if not self.case.cores:
+            return note
+        besides = statistics.median(item.besides_us_per_call for item in self.found[other])
+        most = self.case.cores * cpu / (cpu + besides)
+        return f"{note}, {besides:.0f} us besides: about {most:.2f} at most"
 
     def _details(self, name: str) -> dict[str, list[float]]:
-        return {
-            "calls_per_second": self._rates(name),
-            "cpu_us_per_call": [item.cpu_us_per_call for item in self.found[name]],
-        }
+        fields = [field.name for field in dataclasses.fields(Measured)]
+        return {field: [getattr(item, field) for item in self.found[name]] for field in fields}
 
 
 def measure_rates(
     cases: Sequence[RateCase], programs: Mapping[str, Program], run: Run
 ) -> list[Result]:
-    """Measure cases in turn, protocol by protocol, so that few services wait beside each other."""
+    """Measure cases in turn, protocol by protocol, so that few services wait beside each other.
+
+    Each round starts every service anew, so that what befalls one process decides nothing.
+    """
     results: list[Result] = []
     comparable = [case for case in cases if case.targets]
     for protocol in dict.fromkeys(case.protocol for case in comparable):
         chosen = [_Series(case=case) for case in comparable if case.protocol == protocol]
         needed = dict.fromkeys(name for item in chosen for name in item.case.variants)
-        with services({name: programs[name] for name in needed}, run.env) as running:
-            _check_all(chosen, running, run.load)
-            for number in run.numbers(protocol):
+        for number in run.numbers(protocol):
+            with services({name: programs[name] for name in needed}, run.env) as running:
+                _check_all(chosen, running, run.load)
                 for item in chosen:
                     _round(item, number, running, run.load)
                 _clean(run.env)
-            _check_all(chosen, running, run.load)
+                _check_all(chosen, running, run.load)
         results += [result for item in chosen for result in item.results()]
     return results
+
+
+def try_service(name: str, program: Program, names: Sequence[str], run: Run) -> None:
+    """Start a service and check its answers in the cases of these names.
+
+    Raises `StageError` when it does not start, and `WrongAnswer`.
+    """
+    with service(name, program, run.env) as running:
+        for case in CASES:
+            if case.name in names:
+                check(CALLS[case.call], case.protocol, running, run.load.messages)
+    _clean(run.env)
 
 
 def _clean(env: Mapping[str, str]) -> None:

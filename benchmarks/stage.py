@@ -176,22 +176,40 @@ def service(name: str, program: Program, env: dict[str, str]) -> Iterator[Servic
             cwd=ROOT,
             stdout=output,
             stderr=output if "BENCH_VERBOSE" not in env else None,
+            # As a service has: of one session with the load, the kernel shares cores among both,
+            # and takes them from the service's threads many times a call.
+            start_new_session=True,
         )
         stack.callback(_end, process)
         _wait_for(name, (port, rpc_port), process, log)
-        _pin_workers(process, program)
+        _pin_workers(name, process, program, log)
         yield Service(name=name, port=port, rpc_port=rpc_port, paths=program.paths, process=process)
 
 
-def _pin_workers(process: subprocess.Popen[bytes], program: Program) -> None:
-    """Pin each worker to a core of its own, as the only worker of others is."""
+def _pin_workers(name: str, process: subprocess.Popen[bytes], program: Program, log: Path) -> None:
+    """Pin each worker to a core of its own, as the only worker of others is.
+
+    The port is open before the first of them serves: it waits until gRPC runs in all.
+    """
+    if not program.workers:
+        return
     children = psutil.Process(process.pid).children
-    while len(children()) < program.workers:
+    end = time.monotonic() + START_SECONDS
+    while len(serving := [worker for worker in children() if _serves(worker)]) < program.workers:
+        _check_start(name, process, log, end)
         time.sleep(0.01)
-    for number, worker in enumerate(children()[: program.workers]):
+    for number, worker in enumerate(serving):
         core = program.cores[number % len(program.cores)]
         for thread in worker.threads():
-            os.sched_setaffinity(thread.id, {core})
+            with contextlib.suppress(ProcessLookupError):  # it has ended since
+                os.sched_setaffinity(thread.id, {core})
+
+
+def _serves(worker: psutil.Process) -> bool:
+    try:
+        return int(worker.num_threads()) > 1
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -207,16 +225,22 @@ def _wait_for(
     name: str, ports: tuple[int, ...], process: subprocess.Popen[bytes], log: Path
 ) -> None:
     end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            words = log.read_text(errors="replace")[-2000:]
-            raise StageError(f"{name} ended with exit code {process.returncode}:\n{words}")
+    while True:
+        _check_start(name, process, log, end)
         with contextlib.suppress(OSError):
             for port in ports:
                 socket.create_connection(("127.0.0.1", port), 1).close()
             return
         time.sleep(0.01)
-    raise StageError(f"{name} did not start within {START_SECONDS} seconds")
+
+
+def _check_start(name: str, process: subprocess.Popen[bytes], log: Path, end: float) -> None:
+    """Raise `StageError` when a service has ended, or has had its time to start."""
+    if process.poll() is not None:
+        words = log.read_text(errors="replace")[-2000:]
+        raise StageError(f"{name} ended with exit code {process.returncode}:\n{words}")
+    if time.monotonic() > end:
+        raise StageError(f"{name} did not start within {START_SECONDS} seconds")
 
 
 def free_port() -> int:

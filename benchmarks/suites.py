@@ -12,7 +12,7 @@ from benchmarks.footprint import measure_memory, measure_start
 from benchmarks.generated import measure_clients
 from benchmarks.latency import LATENCY_CASES, measure_latencies
 from benchmarks.load import Run
-from benchmarks.rates import CASES, PROGRAMS, RateCase, measure_rates
+from benchmarks.rates import CASES, PROGRAMS, RateCase, measure_rates, try_service
 from benchmarks.results import Result
 from benchmarks.rows import measure_rows
 from benchmarks.stage import Program, StageError
@@ -22,20 +22,24 @@ __all__ = ["SUITES", "Context", "Suite", "chosen_cases"]
 
 @dataclass(slots=True, kw_only=True)
 class Context(Run):
-    """A run, and the other frameworks that take part in it."""
+    """A run, and the other frameworks that take part in it.
+
+    `versions` says of one that cannot take part why it is left out; `failures` tell of suites.
+    """
 
     peers: dict[str, tuple[Peer, Program]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
     def add_peers(self) -> None:
-        """Install the other frameworks; one that does not install is left out, with the reason."""
+        """Install the other frameworks and try each: one that fails must not fail the others."""
         for name, peer in PEERS.items():
             self.say(f"installing {name}")
             try:
                 program, versions = installed(peer, self.load.folder)
-            except RuntimeError as error:
-                self.versions[name] = f"skipped: {error}"
+                try_service(name, program, peer.cases, self)
+            except (RuntimeError, StageError, WrongAnswer) as error:
+                self.versions[name] = f"left out: {error}"
             else:
                 self.peers[name] = peer, program
                 self.versions[name] = versions

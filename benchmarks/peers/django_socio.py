@@ -127,6 +127,10 @@ class UserService(generics.AsyncModelService):
         del request, context
         return pb2.Pong(text="pong")
 
+    async def WorkUsers(self, request: Any, context: Any) -> Any:
+        """Not compared; a service is mounted with all its methods, or not at all."""
+        raise NotImplementedError
+
 
 if __name__ == "__main__" and "--check" not in sys.argv:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

@@ -36,6 +36,11 @@ class UserResource(ModelResource):
         """Say the same each time."""
         return Pong(text="pong")
 
+    @action(detail=False)
+    async def work(self) -> Pong:
+        """Keep the processor busy for half a millisecond or so, and nothing else."""
+        return Pong(text=str(sum(number * number for number in range(10_000))))
+
 
 app = Bali(title="bench", resources=[UserResource])
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.calls import CALLS
-from benchmarks.load import Load, _check_h2load, percentile, wrk_script
+from benchmarks.load import Load, _check_h2load, _latencies, percentile, wrk_script
 from benchmarks.stage import StageError
 
 OUTPUT = """finished in 1.00s, 10.00 req/s, 1KB/s
@@ -83,3 +83,24 @@ def test_a_service_that_ends_no_call_is_named_instead_of_divided_by(
     service: Any = SimpleNamespace(name="by hand, REST", cpu_seconds=float)
     with pytest.raises(StageError, match=r"by hand, REST ended no call within 1 s.*--seconds"):
         load.measure(CALLS["list(1000)"], "REST", service)
+
+
+def test_what_the_rest_of_the_machine_does_is_measured_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that used 2 of the 3 seconds, in ten calls."""
+    used, busy = iter((5.0, 7.0)), iter((100.0, 103.0))
+    monkeypatch.setattr(Load, "_run", lambda *_: (10, 4.0))
+    monkeypatch.setattr("benchmarks.load._busy_seconds", lambda: next(busy))
+    service: Any = SimpleNamespace(name="slow", cpu_seconds=lambda: next(used))
+    load = Load(folder=tmp_path, messages=None, seconds=1)
+    found = load.measure(CALLS["get"], "REST", service)
+    assert found.calls_per_second == 4.0
+    assert found.cpu_us_per_call == pytest.approx(200_000)
+    assert found.besides_us_per_call == pytest.approx(100_000)
+
+
+def test_calls_of_the_warm_up_do_not_count() -> None:
+    log = "1700000000000000\t200\t900\n1700000000999999\t200\t800\n1700000001000000\t200\t70\n"
+    assert _latencies(log) == [70]
+    assert _latencies("") == []

@@ -14,8 +14,10 @@ import pytest
 from benchmarks.calls import CALLS, WrongAnswer, check
 from benchmarks.environments import FOLDER, PEERS, Peer, installed
 from benchmarks.footprint import HAND_PROGRAM
-from benchmarks.rates import CASES, PROGRAMS, READ_WHERE_IT_WAITS
+from benchmarks.load import Load
+from benchmarks.rates import CASES, PROGRAMS
 from benchmarks.stage import ROOT, Program, StageError, messages, service, stage
+from benchmarks.suites import Context
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +47,6 @@ def test_every_service_answers_its_calls(name: str, env: dict[str, str]) -> None
         assert running.cpu_seconds() > 0
 
 
-def test_grpc_knows_the_choice_that_is_measured() -> None:
-    """It tells of names that it does not know, and changes nothing then."""
-
-    def said(choice: str) -> str:
-        command = [sys.executable, "-c", "import grpc"]
-        env = {**os.environ, "GRPC_EXPERIMENTS": choice}
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stderr
-
-    assert said(READ_WHERE_IT_WAITS) == ""
-    assert "Unknown experiment" in said("-no_such_choice")
-
-
 @pytest.mark.postgres
 def test_the_service_of_both_protocols_answers_on_two_ports(env: dict[str, str]) -> None:
     with service("both", HAND_PROGRAM, env) as running:
@@ -80,6 +70,20 @@ def test_a_wrong_answer_is_told(env: dict[str, str]) -> None:
 def test_a_service_that_ends_is_told_with_its_words(env: dict[str, str]) -> None:
     program = Program(command=("-c", "raise SystemExit('no reason')"))
     with pytest.raises(StageError, match="no reason"), service("short", program, env):
+        pass
+
+
+@pytest.mark.postgres
+def test_workers_that_end_before_they_serve_are_told(env: dict[str, str]) -> None:
+    """Their port is open already: the parent opens it."""
+    script = (
+        "import socket, sys, time\n"
+        "held = socket.create_server(('127.0.0.1', int(sys.argv[2])))\n"
+        "time.sleep(1)\n"
+        "raise SystemExit('no worker lived')\n"
+    )
+    program = Program(command=("-c", script), workers=2)
+    with pytest.raises(StageError, match="no worker lived"), service("short", program, env):
         pass
 
 
@@ -112,6 +116,16 @@ def test_peers_pin_every_package() -> None:
         assert all("==" in line for line in peer.requirements)
 
 
+@pytest.mark.postgres
+def test_a_peer_whose_methods_are_mounted_by_name_has_them_all(env: dict[str, str]) -> None:
+    """One that lacks a method does not start."""
+    (bound,) = messages(env).DESCRIPTOR.services_by_name.values()
+    wanted = {method.name for method in bound.methods}
+    assert "GetUser" in wanted
+    text = (FOLDER / "django_socio.py").read_text()
+    assert {name for name in wanted if f"    async def {name}(" in text} == wanted
+
+
 def test_peers_take_part_in_cases_that_there_are() -> None:
     names = {case.name for case in CASES}
     for peer in PEERS.values():
@@ -142,6 +156,29 @@ def test_a_peer_that_does_not_load_gives_the_reason(odd: Peer, tmp_path: Path) -
     (tmp_path / "odd" / "installed.txt").write_text("\n".join(odd.requirements))
     with pytest.raises(RuntimeError, match="it does not load"):
         installed(odd, tmp_path)
+
+
+@pytest.mark.postgres
+def test_a_peer_that_ends_or_answers_otherwise_is_left_out(
+    env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = {
+        "right": Program.of("limit_rest"),
+        "wrong": Program.of("limit_rest", paths={"get": "/users/8"}),
+        "short": Program(command=("-c", "raise SystemExit('no reason')")),
+    }
+    peers = {name: Peer(script=name, cases=("REST get", "REST create")) for name in programs}
+    monkeypatch.setattr("benchmarks.suites.PEERS", peers)
+    monkeypatch.setattr(
+        "benchmarks.suites.installed", lambda peer, _folder: (programs[peer.script], "1.0")
+    )
+    load = Load(folder=tmp_path, messages=messages(env), seconds=1)
+    context = Context(load=load, rounds=1, env=env, say=lambda _: None)
+    context.add_peers()
+    assert list(context.peers) == ["right"]
+    assert "answers otherwise" in context.versions["wrong"]
+    assert "no reason" in context.versions["short"]
+    assert context.versions["right"] == "1.0"
 
 
 def test_the_clients_write_their_rates(tmp_path: Path) -> None:
