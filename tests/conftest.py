@@ -7,12 +7,14 @@ at the end. A server that is missing skips the tests that need it, and fails the
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
 import os
 import secrets
 import signal
 import socket
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
@@ -21,9 +23,12 @@ import asyncmy
 import asyncpg
 import pytest
 
+from bali import db as default_database
+
 POSTGRES = os.environ.get("BALI_TEST_POSTGRES")
 MARIADB = os.environ.get("BALI_TEST_MARIADB")
 CONNECT_SECONDS = 5.0
+HERE = Path(__file__).parent
 
 # A background job of a shell ignores Ctrl-C, and so would every program that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -40,20 +45,56 @@ ONCE = (
     "database/test_aip_filter.py", "operations/test_commands.py", "operations/test_processes.py",
     "proto/test_lock_history.py", "rest/test_schemathesis.py", "server/test_rolling_restart.py",
 )  # fmt: skip
+_ONCE_PATHS = frozenset(HERE / name for name in ONCE)
 #: Databases that differ by their driver, which `tests/database` tries on every Python.
 SERVERS = {"postgres", "postgresql", "mariadb"}
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Load nothing of the tests that one Python is enough for, where they are not wanted."""
+    is_unwanted = config.option.markexpr == "not once" and collection_path in _ONCE_PATHS
+    return True if is_unwanted else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that one Python is enough for."""
-    here = Path(__file__).parent
     for item in items:
-        is_once = any(item.path.is_relative_to(here / folder) for folder in ONCE)
-        if not is_once and not item.path.is_relative_to(here / "database"):
+        is_once, is_of_databases = _kind_of(item.path)
+        if not is_once and not is_of_databases:
             values = getattr(getattr(item, "callspec", None), "params", {}).values()
             is_once = bool(SERVERS & {value for value in values if isinstance(value, str)})
         if is_once:
             item.add_marker(pytest.mark.once)
+
+
+@functools.cache
+def _kind_of(path: Path) -> tuple[bool, bool]:
+    """Tell whether one Python is enough for all of a file, and whether it is about databases."""
+    folders = {path, *path.parents}
+    return not folders.isdisjoint(_ONCE_PATHS), HERE / "database" in folders
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse what uses, once loaded, the database that every app without one of its own has."""
+    was_used = default_database.is_used
+    report = yield
+    if default_database.is_used and not was_used:
+        tables = ", ".join(default_database.metadata.tables) or "none"
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{collector.nodeid} imports what uses bali.db (its tables: {tables}), and so would "
+            "every app of the same process; start that program as one of its own"
+        )
+    return report
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves out of every collection of garbage: they stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import pytest
 import typer
 
 from bali_cli.proto_repo import ProtoRepo
+from tests.programs import run_bali
 
 USER = """syntax = "proto3";
 
@@ -135,10 +137,9 @@ class Repos:
 
     def bali(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `bali` in a folder; a traceback fails the test."""
-        with self.start(folder, *arguments) as process:
-            output, errors = process.communicate(timeout=120)
-        assert "Traceback" not in errors, errors
-        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+        ran = run_bali(folder, *arguments, env=os.environ)
+        assert "Traceback" not in ran.stderr, ran.stderr
+        return ran
 
     def published(self, folder: Path, *arguments: str) -> str:
         """Run `bali publish`, which has to succeed, and return what it prints."""

@@ -181,7 +181,9 @@ class Session:
         self._servers[program] = subprocess.Popen(
             [sys.executable, path.name, *arguments],
             cwd=path.parent,
-            env=self._environment() | {"PYTHONWARNINGS": "error"} | variables,
+            env=self._environment()
+            | {"PYTHONWARNINGS": "error", "BALI_DRAIN_DELAY_SECONDS": "0"}
+            | variables,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,

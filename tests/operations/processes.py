@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx2
+
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 ANN = {"authorization": "Bearer ann-token"}
@@ -82,14 +82,6 @@ class Service:
     def marks(self, name: str) -> int:
         """Count what an operation has stored."""
         return int(self.http.get("/reports/marks", params={"operation": name}).json()["result"])
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + _SECONDS
-    while not condition():
-        assert time.monotonic() < end, f"it never happened that {what}"
-        time.sleep(0.02)
 
 
 def begun(folder: Path) -> list[tuple[int, int]]:

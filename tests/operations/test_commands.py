@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.build.services import python
+from tests.cli.build import services
 
 MAIN = '''
 from pydantic import BaseModel
@@ -64,7 +64,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bali(folder: Path, *arguments: str) -> str:
     url = f"sqlite:///{folder / 'db.sqlite3'}"
-    ran = python(folder, "-m", "bali_cli", *arguments, DATABASE_URL=url)
+    ran = services.bali(folder, *arguments, DATABASE_URL=url)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
 
@@ -72,7 +72,7 @@ def bali(folder: Path, *arguments: str) -> str:
 def test_what_is_built_is_right_and_can_be_called(service: Path) -> None:
     assert "drift: ok" in bali(service, "check")
     url = f"sqlite:///{service / 'call.sqlite3'}"
-    ran = python(service, "-c", CALL, DATABASE_URL=url, STAGE="test")
+    ran = services.python(service, "-c", CALL, DATABASE_URL=url, STAGE="test")
     assert ran.stdout == "7 reports.export\n", ran.stderr
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.processes import Service, begun, until
+from tests.operations.processes import Service, begun
+from tests.waiting import until
 
 FreePorts = Callable[[int], list[int]]
 

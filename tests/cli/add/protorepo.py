@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.programs import run_bali
 
 PROTOS = Path(__file__).parent / "protos"
 GIT = {
@@ -66,7 +67,7 @@ class Workplace:
         return self.commit()
 
     def bali(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return run(self.service, sys.executable, "-m", "bali_cli", *arguments, **variables)
+        return run_bali(self.service, *arguments, env={**os.environ, **GIT, **variables})
 
     def done(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command that has to succeed."""

@@ -7,13 +7,19 @@ import sys
 from pathlib import Path
 
 from tests.cli.new.generated import environment
+from tests.programs import run_bali
 
 LIBRARY = Path(__file__).parent / "library" / "main.py"
 
 
 def build(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `bali build` in a folder."""
-    return python(folder, "-m", "bali_cli", "build", **variables)
+    return bali(folder, "build", **variables)
+
+
+def bali(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder; warnings are errors there too."""
+    return run_bali(folder, *arguments, env=environment(**variables), is_strict=True)
 
 
 def python(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.database.migrations.servers import own_database
-
-COMMAND = [sys.executable, "-m", "bali_cli", "db"]
+from tests.programs import run_bali
 
 SERVICE = """
 import decimal
@@ -43,15 +42,8 @@ def service(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env={**os.environ, "NO_COLOR": "1", **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    env = {**os.environ, "NO_COLOR": "1", **variables}
+    return run_bali(folder, "db", *arguments, env=env)
 
 
 def done(folder: Path, *arguments: str, **variables: str) -> str:

@@ -6,12 +6,13 @@ import http.client
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.programs import run_bali
 
 #: Variables of the tests themselves, which a program of its own must not see.
 _OURS = ("PYTEST_", "BALI_", "DATABASE_URL", "STAGE", "SECRET_KEY")
@@ -50,7 +51,7 @@ def run(
 
 def bali(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command as its users do."""
-    return run([sys.executable, "-m", "bali_cli", *arguments], folder)
+    return run_bali(folder, *arguments, env=environment())
 
 
 def generate(folder: Path, name: str, *, proto_first: bool) -> Generated:

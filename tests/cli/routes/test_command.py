@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from grpc_tools import protoc
 
+from tests.programs import run_bali
+
 COMMAND = [sys.executable, "-m", "bali_cli", "routes"]
 
 PROTO = """
@@ -110,9 +112,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=60
-    )
+    return run_bali(folder, "routes", *arguments, env=os.environ)
 
 
 def as_json(folder: Path, *arguments: str) -> dict[str, Any]:

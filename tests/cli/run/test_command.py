@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.programs import run_bali
 
 COMMAND = [sys.executable, "-m", "bali_cli", "run"]
 
@@ -33,21 +36,17 @@ if __name__ == "__main__":
 
 
 def run(folder: Path, arguments: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run_bali(folder, "run", *arguments, env=os.environ)
 
 
 @pytest.mark.parametrize("protocol", [[], ["http"]], ids=["all", "http"])
 def test_serves_the_app_of_main(tmp_path: Path, protocol: list[str], free_port: int) -> None:
     (tmp_path / "main.py").write_text(SERVICE)
     command = [*COMMAND, *protocol, "--port", str(free_port)]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    env = {**os.environ, "BALI_DRAIN_DELAY_SECONDS": "0"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert fetch(process, free_port) == {"result": "hello ann"}
             process.send_signal(signal.SIGTERM)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell.terminal import Terminal, at_terminal
+from tests.programs import run_bali
 
 COMMAND = [sys.executable, "-m", "bali_cli", "shell"]
 
@@ -54,12 +55,14 @@ def service(tmp_path: Path) -> Path:
 
 
 def run(
-    folder: Path, *arguments: str, piped: str = "", command: list[str] | None = None
+    folder: Path, *arguments: str, piped: str | None = None, command: list[str] | None = None
 ) -> subprocess.CompletedProcess[str]:
+    if piped is None and command is None:
+        return run_bali(folder, "shell", *arguments, env=os.environ)
     return subprocess.run(
         [*(command or COMMAND), *arguments],
         cwd=folder,
-        input=piped,
+        input=piped or "",
         capture_output=True,
         text=True,
         check=False,

@@ -8,7 +8,9 @@ two clients differs between two protocols.
 from __future__ import annotations
 
 import base64
+import functools
 import json
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -134,11 +136,18 @@ class LocalServiceClient(ServiceClient):
         yield from items
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Return what clients share: to load the certificates takes longer than a test."""
+    return httpx2.create_ssl_context()
+
+
 class RestServiceClient(ServiceClient):
     """Calls over REST, with the HTTP bindings of the operations."""
 
     def __init__(self, live: LiveServer, **options: Any) -> None:
         super().__init__(live)
+        options.setdefault("verify", _tls())
         self.http = httpx2.Client(base_url=live.url, timeout=30.0, **options)
 
     def close(self) -> None:
