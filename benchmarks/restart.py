@@ -70,14 +70,16 @@ class Fleet:
     async def watch(self) -> None:
         """Keep `is_ready` up to date, as a load balancer does."""
         async with httpx2.AsyncClient(timeout=2) as client:
-            while True:
-                for instance in self.instances:
-                    try:
-                        url = f"http://127.0.0.1:{instance.port}/readyz"
-                        instance.is_ready = (await client.get(url)).status_code == 200
-                    except httpx2.TransportError:
-                        instance.is_ready = False
-                await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.gather(*(self._watch(client, item) for item in self.instances))
+
+    async def _watch(self, client: httpx2.AsyncClient, instance: Instance) -> None:
+        url = f"http://127.0.0.1:{instance.port}/readyz"
+        while True:
+            try:
+                instance.is_ready = (await client.get(url)).status_code == 200
+            except httpx2.TransportError:
+                instance.is_ready = False
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def restart_in_turn(self, number: int = signal.SIGTERM) -> None:
         """Restart one instance after the other, for ever."""
@@ -144,10 +146,10 @@ async def rolling(
 
 
 async def _callers(way: Any, fleet: Fleet, calls: int, failed: list[str]) -> None:
-    numbers = iter(range(calls))
+    numbers = itertools.count()
 
     async def caller() -> None:
-        for number in numbers:
+        while (number := next(numbers)) < calls or not fleet.restarts:
             while not (ports := fleet.ready()):
                 await asyncio.sleep(_POLL_SECONDS)
             try:

@@ -22,17 +22,23 @@ from urllib.parse import unquote, urlsplit
 import asyncmy
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from bali import db as default_database
+from tests.ports import free_port
 
 POSTGRES = os.environ.get("BALI_TEST_POSTGRES")
 MARIADB = os.environ.get("BALI_TEST_MARIADB")
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 30.0
 HERE = Path(__file__).parent
 
 # A background job of a shell ignores Ctrl-C, and so would every program that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example may take any time: how long depends on the machine.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 #: Folders and files whose tests say the same on every Python: they run programs, compare texts, or
 #: draw many examples.
@@ -133,10 +139,10 @@ def mariadb_url() -> Iterator[str]:
         _missing("no MariaDB: nothing listens on 127.0.0.1:3306 and BALI_TEST_MARIADB is not set")
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def make_free_port() -> int:
     """A port that was free a moment ago."""
-    return _free_port()
+    return free_port()
 
 
 @pytest.fixture
@@ -146,17 +152,10 @@ def free_ports() -> Callable[[int], list[int]]:
     def ports(count: int) -> list[int]:
         found: dict[int, None] = {}
         while len(found) < count:
-            found[_free_port()] = None
+            found[free_port()] = None
         return list(found)
 
     return ports
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _missing(reason: str) -> NoReturn:

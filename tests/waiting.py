@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_SECONDS = 30.0
 
-
-def until(condition: Callable[[], Any], what: str) -> None:
+def until(condition: Callable[[], Any], what: str, *, seconds: float = 60) -> None:
     """Wait for a condition."""
-    end = time.monotonic() + _SECONDS
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"it never happened that {what}"
         time.sleep(0.02)

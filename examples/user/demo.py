@@ -41,7 +41,7 @@ class Demo:
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.address = f"127.0.0.1:{port}"
-        self.http = httpx2.Client(base_url=self.url, timeout=10)
+        self.http = httpx2.Client(base_url=self.url, timeout=30)
         self.channel = grpc.insecure_channel(self.address)
         self.pool = descriptor_pool.DescriptorPool()
         self.wrong = 0
@@ -109,7 +109,7 @@ class Demo:
         )
         metadata = tuple(TOKEN.items()) if token else ()
         try:
-            return as_dict(stub(request(**fields), metadata=metadata, timeout=10))
+            return as_dict(stub(request(**fields), metadata=metadata, timeout=30))
         except grpc.RpcError as error:
             return grpc_error(error)
 
@@ -121,7 +121,7 @@ class Demo:
             request_serializer=request.SerializeToString,
             response_deserializer=response.FromString,
         )
-        return [as_dict(item) for item in stub(request(**fields), timeout=10)]
+        return [as_dict(item) for item in stub(request(**fields), timeout=30)]
 
     def connect(self, method: str, fields: Any) -> Any:
         """Call over Connect with JSON, as a browser does."""

@@ -53,6 +53,8 @@ NEVER = {
     "bali.app.own_server", "bali.app.shell", "bali.clients", "bali.operations",
 }  # fmt: skip
 _VARIABLES = {"DATABASE_URL": "sqlite://", "STAGE": "dev", "BALI_DRAIN_DELAY_SECONDS": "0"}
+#: A module that a call loads takes its time on a busy machine.
+TIMEOUT_SECONDS = 60.0
 GRPC_SERVER = {"grpc", "grpc_health", "grpc_reflection", "bali.rpc.servicers"}
 HTTP_SERVER = {"uvicorn", "httptools"}
 
@@ -80,12 +82,12 @@ def served(folder: Path, *arguments: str) -> Iterator[str]:
         yield f"127.0.0.1:{match[1]}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=TIMEOUT_SECONDS)
 
 
 def use(address: str) -> None:
     """Create, read, list and change over REST; ask for the document too."""
-    with httpx2.Client(base_url=f"http://{address}") as http:
+    with httpx2.Client(base_url=f"http://{address}", timeout=TIMEOUT_SECONDS) as http:
         assert http.post("/notes", json={"text": "a"}).status_code == 201
         assert http.get("/notes/1").json()["text"] == "a"
         assert http.get("/notes?page_size=1").json()["items"][0]["id"] == 1
@@ -96,14 +98,15 @@ def use(address: str) -> None:
 
 def loaded(address: str) -> set[str]:
     """Return what is loaded in the service."""
-    return set(httpx2.get(f"http://{address}/notes/loaded").json()["names"])
+    answer = httpx2.get(f"http://{address}/notes/loaded", timeout=TIMEOUT_SECONDS)
+    return set(answer.json()["names"])
 
 
 def call(address: str, method: str) -> bytes:
     """Call a method without arguments over gRPC; return the message of its answer."""
     with grpc.insecure_channel(address) as channel:
         send: Any = channel.unary_unary(f"/notes.NotesService/{method}")
-        answer: bytes = send(b"", timeout=10)
+        answer: bytes = send(b"", timeout=TIMEOUT_SECONDS)
     return answer
 
 
@@ -127,7 +130,7 @@ def test_connect_is_loaded_when_it_is_called_and_needs_no_grpc(tmp_path: Path) -
     with served(tmp_path, "--http") as address:
         assert "connectrpc" not in loaded(address)
         url = f"http://{address}/notes.NotesService/ListNotes"
-        answer = httpx2.post(url, json={})
+        answer = httpx2.post(url, json={}, timeout=TIMEOUT_SECONDS)
         assert (answer.status_code, json.loads(answer.content).get("items", [])) == (200, [])
         assert {"connectrpc", "protobuf"} <= loaded(address)
         assert loaded(address) & GRPC_SERVER == set()
@@ -144,5 +147,6 @@ def test_both_protocols_load_nothing_else(tmp_path: Path) -> None:
 def test_the_parser_of_filters_is_loaded_with_the_first_one(tmp_path: Path) -> None:
     with served(tmp_path, "--http") as address:
         assert "lark" not in loaded(address)
-        assert httpx2.get(f"http://{address}/notes?filter=text='a'").status_code == 200
+        url = f"http://{address}/notes?filter=text='a'"
+        assert httpx2.get(url, timeout=TIMEOUT_SECONDS).status_code == 200
         assert "lark" in loaded(address)

@@ -19,10 +19,11 @@ import pytest
 
 from bali.app.own_server import _TASK_OF_A_CALL
 from tests.app.library import compile_protos
+from tests.waiting import until
 
 TIMEOUT_SECONDS = 60.0
 PROGRAM = """
-import asyncio, contextlib, os, sys, time, types
+import asyncio, contextlib, os, pathlib, sys, time, types
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -50,6 +51,7 @@ class LibraryService(library_pb2_grpc.LibraryServiceServicer):
         return BookResource(request, context, library_pb2.BookResponse).create_book()
 
     def GetBooks(self, request, context):
+        pathlib.Path("asked").touch()
         time.sleep(float(os.environ["SLEEP"]))
         return library_pb2.BooksResponse()
 
@@ -82,6 +84,7 @@ async def serve_async():
 
 class AsyncService(library_pb2_grpc.LibraryServiceServicer):
     async def GetBooks(self, request, context):
+        pathlib.Path("asked").touch()
         await asyncio.sleep(float(os.environ["SLEEP"]))
         return library_pb2.BooksResponse()
 
@@ -133,6 +136,7 @@ class Program:
 
     def __init__(self, folder: Path, port: int, serve: str, **variables: str) -> None:
         self.address = f"127.0.0.1:{port}"
+        self.asked = folder / "asked"
         kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         own = {"ADDRESS": self.address, "SERVE": serve, "SLEEP": "0", "PYTHONPATH": str(folder)}
         self.process = subprocess.Popen(
@@ -215,7 +219,7 @@ def test_a_call_under_way_ends_well_before_the_process_does(
     with grpc.insecure_channel(program.address) as channel, ThreadPoolExecutor(1) as pool:
         grpc.channel_ready_future(channel).result(30)
         call = pool.submit(stub(channel, stubs).GetBooks, stubs[0].GetBooksRequest(), timeout=30)
-        time.sleep(0.3)
+        until(program.asked.exists, "the call is under way")
         program.signal()
         assert call.result() == stubs[0].BooksResponse()
     assert program.end() == (0, "enter\nleave\n", "")
@@ -256,7 +260,7 @@ def test_a_call_that_outlasts_the_grace_does_not_keep_the_process(
     with grpc.insecure_channel(program.address) as channel, ThreadPoolExecutor(1) as pool:
         grpc.channel_ready_future(channel).result(30)
         call = pool.submit(stub(channel, stubs).GetBooks, stubs[0].GetBooksRequest(), timeout=30)
-        time.sleep(0.3)
+        until(program.asked.exists, "the call is under way")
         program.signal(signal.SIGINT)
         with pytest.raises(grpc.RpcError):
             call.result()

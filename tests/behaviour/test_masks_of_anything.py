@@ -99,7 +99,7 @@ def on_the_wire(message: Any) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=shapes, data=st.data())
 def test_an_answer_has_exactly_what_the_mask_names(
     fields: Mapping[str, Shape], data: st.DataObject

@@ -360,7 +360,6 @@ def test_random_operations_do_what_plain_python_does(live: LiveServer) -> None:
         settings=settings(
             max_examples=10,
             stateful_step_count=20,
-            deadline=None,
             phases=[Phase.explicit, Phase.reuse, Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),

@@ -25,6 +25,7 @@ from bali.testing import (
     RpcServiceClient,
     live_server,
 )
+from tests.waiting import until
 
 pytestmark = pytest.mark.postgres
 
@@ -71,7 +72,7 @@ def serve(kind: type[Bali], url: str) -> Any:
     @app.post("/plain")
     async def plain(body: dict[str, str]) -> str:
         async with db.unit():
-            await db.session.execute(text(f"SELECT pg_sleep(4) /* {body['mark']} */"))
+            await db.session.execute(text(f"SELECT pg_sleep(30) /* {body['mark']} */"))
         return "waited"
 
     return live_server(app)
@@ -101,6 +102,12 @@ def ask(url: str, statement: str, *values: Any) -> Any:
     return asyncio.run(work())
 
 
+CANCEL = (
+    "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE state = 'active' "
+    "AND query LIKE $1 AND pid <> pg_backend_pid()"
+)
+
+
 def running(url: str, mark: str) -> int:
     statement = (
         "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1 "
@@ -109,13 +116,9 @@ def running(url: str, mark: str) -> int:
     return int(ask(url, statement, f"%pg_sleep%{mark}%"))
 
 
-def wait_until(url: str, mark: str, count: int) -> bool:
-    """Tell whether the number of running queries becomes `count` within some 20 seconds."""
-    for _ in range(400):
-        if running(url, mark) == count:
-            return True
-        time.sleep(0.05)
-    return False
+def wait_until(url: str, mark: str, count: int) -> None:
+    """Wait until the number of running queries is `count`, less long than they sleep."""
+    until(lambda: running(url, mark) == count, f"{count} queries run", seconds=20)
 
 
 def post(live: LiveServer, path: str, body: str) -> socket.socket:
@@ -138,9 +141,9 @@ def test_a_disconnect_over_http_ends_the_query(
 ) -> None:
     body = f'{{"mark": "{mark}", "seconds": 30}}'
     connection = post(live, PATHS[protocol], body)
-    assert wait_until(postgres_url, mark, 1)
+    wait_until(postgres_url, mark, 1)
     connection.close()
-    assert wait_until(postgres_url, mark, 0)
+    wait_until(postgres_url, mark, 0)
     written = ask(postgres_url, "SELECT count(*) FROM bounds_traces WHERE mark = $1", mark)
     assert written == 0
 
@@ -149,20 +152,21 @@ def test_without_the_watcher_the_query_goes_on(postgres_url: str, mark: str) -> 
     # On a plain route: the adapters of REST and Connect watch for themselves under other servers.
     with serve(UnwatchedBali, postgres_url) as live:
         connection = post(live, "/plain", f'{{"mark": "{mark}"}}')
-        assert wait_until(postgres_url, mark, 1)
+        wait_until(postgres_url, mark, 1)
         connection.close()
         time.sleep(1)
         assert running(postgres_url, mark) == 1
-        assert wait_until(postgres_url, mark, 0)
+        ask(postgres_url, CANCEL, f"%pg_sleep%{mark}%")
+        wait_until(postgres_url, mark, 0)
 
 
 def test_with_the_watcher_a_plain_route_ends_too(
     live: LiveServer, postgres_url: str, mark: str
 ) -> None:
     connection = post(live, "/plain", f'{{"mark": "{mark}"}}')
-    assert wait_until(postgres_url, mark, 1)
+    wait_until(postgres_url, mark, 1)
     connection.close()
-    assert wait_until(postgres_url, mark, 0)
+    wait_until(postgres_url, mark, 0)
 
 
 def test_a_cancelled_grpc_call_ends_the_query(
@@ -178,9 +182,9 @@ def test_a_cancelled_grpc_call_ends_the_query(
             response_deserializer=method.output_type.FromString,
         )
         call = stub.future(method.encode_request({"mark": mark, "seconds": 30.0}))
-        assert wait_until(postgres_url, mark, 1)
+        wait_until(postgres_url, mark, 1)
         call.cancel()
-        assert wait_until(postgres_url, mark, 0)
+        wait_until(postgres_url, mark, 0)
     written = ask(postgres_url, "SELECT count(*) FROM bounds_traces WHERE mark = $1", mark)
     assert written == 0
 
@@ -195,7 +199,7 @@ def test_a_deadline_ends_the_query(
             client.call("waits.long", {"mark": mark, "seconds": 30.0}, timeout_seconds=0.5)
     finally:
         client.close()
-    assert wait_until(postgres_url, mark, 0)
+    wait_until(postgres_url, mark, 0)
     written = ask(postgres_url, "SELECT count(*) FROM bounds_traces WHERE mark = $1", mark)
     assert written == 0
     assert ask(postgres_url, "SELECT 1") == 1

@@ -146,7 +146,6 @@ texts = st.builds(
 FORMS = ["{}", "{} = 1", "label = {}", "label != {}*", "note:{}", "-{}", "rank > {}", "f({})"]
 QUIET = settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

@@ -320,7 +320,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=st.dictionaries(st.sampled_from(list(Everything.model_fields)), json_values))
 def test_no_json_is_more_than_an_invalid_argument(live: LiveServer, value: dict[str, Any]) -> None:
     body = json.dumps(value).encode()
@@ -329,7 +329,7 @@ def test_no_json_is_more_than_an_invalid_argument(live: LiveServer, value: dict[
         assert told.code == "OK" or told.reason
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seconds=st.integers(-(2**63), 2**63 - 1),
     nanos=st.integers(-(2**31), 2**31 - 1),

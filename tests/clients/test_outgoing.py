@@ -35,24 +35,24 @@ def remaining(client: Any, server: UserServer, pb2: Any, **options: Any) -> floa
 def test_a_call_has_a_deadline_by_default(client: Any, server: UserServer, pb2: Any) -> None:
     left = remaining(client, server, pb2)
     assert left is not None
-    assert 5 < left < 11
+    assert 0 < left < 11
 
 
 def test_the_deadline_is_settable_per_client_call_and_environment(
     client: Any, server: UserServer, pb2: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = remaining(client, server, pb2, timeout=3)
+    left = remaining(client, server, pb2, timeout=100)
     assert left is not None
-    assert left < 3.2
-    with opened(client, server, timeout=4) as other:
+    assert 50 < left < 101
+    with opened(client, server, timeout=200) as other:
         left = remaining(other, server, pb2)
         assert left is not None
-        assert 3.2 < left < 4.5
-    monkeypatch.setenv("USER_GRPC_TIMEOUT", "2")
+        assert 150 < left < 201
+    monkeypatch.setenv("USER_GRPC_TIMEOUT", "300")
     with opened(client, server) as other:
         left = remaining(other, server, pb2)
         assert left is not None
-        assert left < 2.5
+        assert 250 < left < 301
     unlimited = remaining(client, server, pb2, timeout=None)
     assert unlimited is None or unlimited > 10**6
 

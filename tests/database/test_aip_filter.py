@@ -186,7 +186,6 @@ async def found_by(text: str) -> list[int]:
 
 @settings(
     max_examples=80,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(texts=st.lists(FILTERS, min_size=1, max_size=3))

@@ -276,7 +276,8 @@ async def _sleepers(wanted: int) -> None:
         async with db.engine.connect() as connection:
             found = await connection.scalar(
                 text(
-                    "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
+                    "SELECT count(*) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND state = 'active' "
                     "AND query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()"
                 )
             )

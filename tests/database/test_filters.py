@@ -138,9 +138,7 @@ async def test_an_enum_is_found_by_its_member(catalog: Database) -> None:
     assert await Sample.aio.count(flag=True) == 1
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6),
     part=st.text(alphabet="ab%_*?[]\\/'^-", max_size=3),

@@ -199,9 +199,7 @@ async def test_pages_hold_every_row_once(catalog: Database) -> None:
         assert sorted(paged) == list(range(min(paged), min(paged) + 40)), ordering
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
         st.tuples(
@@ -251,7 +249,6 @@ ROWS = st.tuples(
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -157,9 +157,7 @@ async def test_servers_keep_the_limits_that_sqlite_does_not_know(
         await Sample.aio.create(**{name: value})
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     real=st.floats(allow_nan=False, allow_infinity=False),
     price=st.decimals(-9_999_999, 9_999_999, places=3),

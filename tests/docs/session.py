@@ -19,6 +19,7 @@ from typing import IO, Any, Self
 
 from tests.docs import interpreter
 from tests.docs.document import Block, DocumentError
+from tests.ports import free_port
 
 TIMEOUT_SECONDS = 120.0
 _ADDRESS = re.compile(
@@ -267,9 +268,7 @@ class Session:
 
     def _port(self, number: str) -> str:
         while number not in self._ports:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                free = str(probe.getsockname()[1])
+            free = str(free_port())
             if free not in self._ports.values():
                 self._ports[number] = free
         return self._ports[number]

@@ -15,12 +15,13 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
 
 
+@pytest.mark.timeout(600)
 def test_the_demonstration_holds() -> None:
     done = subprocess.run(
         [sys.executable, str(EXAMPLE / "demo.py")],
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=500,
         check=False,
         env={**os.environ, "CHECK": "1"},
     )
@@ -28,6 +29,7 @@ def test_the_demonstration_holds() -> None:
     assert "One trace runs through both" in done.stdout
 
 
+@pytest.mark.timeout(600)
 def test_it_fails_when_an_answer_is_wrong(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     shutil.copytree(EXAMPLE, folder)
@@ -40,7 +42,7 @@ def test_it_fails_when_an_answer_is_wrong(tmp_path: Path) -> None:
         [sys.executable, str(folder / "demo.py")],
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=500,
         check=False,
         env={**os.environ, "CHECK": "1"},
     )

@@ -240,7 +240,7 @@ def test_a_wait_ends_with_its_time(client: ServiceClient, tmp_path: Path) -> Non
 
 class TestStandardForms:
     def test_rest_answers_accepted_and_tells_where(self, live: LiveServer) -> None:
-        with httpx2.Client(base_url=live.url, headers=ANN) as http:
+        with httpx2.Client(base_url=live.url, headers=ANN, timeout=60) as http:
             answer = http.post("/reports/count", json={"numbers": [1, 2]})
             assert answer.status_code == 202
             name = answer.json()["name"]
@@ -289,7 +289,7 @@ class TestStandardForms:
             assert (info.reason, info.domain) == ("NO_PAPER", "reports.ReportsService")
 
     def test_connect_speaks_json_to_the_standard_service(self, live: LiveServer) -> None:
-        with httpx2.Client(base_url=live.url, headers=ANN) as http:
+        with httpx2.Client(base_url=live.url, headers=ANN, timeout=60) as http:
             service = "/google.longrunning.Operations"
             for fields, type_name in (
                 ({}, "google.protobuf.Empty"),

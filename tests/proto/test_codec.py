@@ -19,7 +19,7 @@ from tests.proto.samples import Everything, Line, Size, Square, echo, everything
 
 ECHO = echo(Everything)
 REPLY = reply(Everything)
-FULL = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FULL = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 
 
 @given(everything)

@@ -142,7 +142,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(steps=st.lists(STEPS, max_size=12))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 def test_no_number_ever_means_something_else(folder: Path, steps: list[Any]) -> None:
     state = State()
     committed = compiled(state.shape(), None, folder)

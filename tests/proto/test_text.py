@@ -131,7 +131,7 @@ ECHO = _sample().methods[0]
 
 
 @given(value=everything)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_stubs_of_protoc_read_and_write_the_same_bytes(
     compiled: ModuleType, value: Everything
 ) -> None:

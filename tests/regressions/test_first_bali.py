@@ -444,7 +444,7 @@ class TestDefect13:
             assert process.stdout is not None
             with ThreadPoolExecutor(1) as threads:
                 url = f"http://127.0.0.1:{free_port}/naps/nap"
-                call = threads.submit(httpx2.get, url, params={"seconds": 1})
+                call = threads.submit(httpx2.get, url, params={"seconds": 1}, timeout=60)
                 while "in flight" not in process.stdout.readline():
                     continue
                 code, output = stop(process, signal.SIGTERM)

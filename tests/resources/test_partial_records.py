@@ -278,7 +278,7 @@ def complete(fields: Mapping[str, Shape], found: Mapping[str, Any]) -> None:
             complete(shape, found[name])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=shapes, data=st.data())
 def test_a_merge_is_that_of_plain_dicts(fields: Mapping[str, Shape], data: st.DataObject) -> None:
     mask = data.draw(st.sets(st.sampled_from(list(paths_in_shape(fields))), min_size=1, max_size=4))

@@ -204,7 +204,7 @@ def fastapis_own_way() -> Iterator[None]:
         yield
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(TABLES, TABLES, REQUESTS, st.sampled_from(["", "/root"]))
 def test_the_route_is_fastapis_whatever_the_table(
     first: list[Change],

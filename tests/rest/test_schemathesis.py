@@ -35,7 +35,7 @@ schema = schemathesis.openapi.from_asgi(
 
 
 @schema.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_no_response_is_outside_the_document(case: schemathesis.Case[Any]) -> None:
     if isinstance(case.body, dict) and "seconds" in case.body:
         case.body["seconds"] = 0
@@ -62,7 +62,7 @@ contract = schemathesis.openapi.from_asgi(
 
 
 @contract.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 def test_no_response_of_the_whole_contract_is_either(case: schemathesis.Case[Any]) -> None:
     db.create_all()
     response = case.call()

@@ -210,7 +210,7 @@ async def test_a_client_that_leaves_ends_its_stream_at_once() -> None:
             await client.send("GET", "/probes/ticks?count=2&pause=60")
             await client.head()
             await client.chunk()
-        await asyncio.wait_for(ProbeResource.log.cancelled.wait(), 5)
+        await asyncio.wait_for(ProbeResource.log.cancelled.wait(), 30)
 
 
 class Big(BaseModel):

@@ -79,7 +79,7 @@ class Signals:
 
     def wait(self, name: str) -> bool:
         """Tell whether it happened, within a time that only a failure needs."""
-        return self[name].wait(10)
+        return self[name].wait(60)
 
 
 signals = Signals()

@@ -33,7 +33,7 @@ class Service:
     async def announced(self) -> None:
         """Wait for the line that says where it serves; read stderr on from there."""
         self._reading = asyncio.create_task(asyncio.to_thread(self._read))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not self.port:
                 if self._reading.done():
                     raise AssertionError("".join(self.errors))
@@ -46,7 +46,7 @@ class Service:
             if match := re.search(r"Serving .* on \S*?:(\d+) ", self.errors[-1]):
                 self.port = int(match[1])
 
-    async def ended(self, seconds: float = 20) -> int:
+    async def ended(self, seconds: float = 60) -> int:
         """Wait for its end and return the exit code."""
         async with asyncio.timeout(seconds):
             while (code := self.process.poll()) is None:  # noqa: ASYNC110 - it has no event
@@ -66,18 +66,30 @@ class Service:
     def notes(self) -> list[str]:
         return self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
 
+    async def noted(self, text: str) -> None:
+        """Wait until a step is in the log."""
+        async with asyncio.timeout(60):
+            while text not in self.notes():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
+
+    async def draining(self) -> None:
+        """Wait until it has heard the first signal: it is not ready, or accepts nothing more."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while (await self.get("/readyz"))[0] != 503:  # noqa: ASYNC110 - another process's
+                await asyncio.sleep(0.02)
+
     async def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Send one request on a connection of its own."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
-            return await asyncio.wait_for(read_http(reader), 10)
+            return await asyncio.wait_for(read_http(reader), 60)
         finally:
             writer.close()
 
     async def hello(self) -> dict[str, Any]:
         """Ask who answers; try again while no worker does."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                     _, _, body = await self.get("/")

@@ -24,13 +24,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from bali.server import Limits, Readiness, Server, ServerOptions, balance, run
+from bali.server import Limits, Readiness, Server, ServerOptions, balance, lifecycle, run
 from bali.server.relay import Relay
 
 VERSION = "1"
 
 if os.environ.get("PATIENT"):
     balance._LOOKS = sys.maxsize
+    lifecycle._SETTLE_SECONDS = 30.0
 
 
 def note(text: str) -> None:
@@ -61,6 +62,7 @@ def build(options: ServerOptions) -> Server:  # noqa: C901 - one function a rout
         return PlainTextResponse("", status_code=200 if readiness.is_ready else 503)
 
     async def slow(request: Request) -> Response:
+        note("slow")
         await asyncio.sleep(float(request.query_params["seconds"]))
         return PlainTextResponse("done")
 
@@ -93,6 +95,8 @@ def build(options: ServerOptions) -> Server:  # noqa: C901 - one function a rout
     app = Starlette(routes=routes, lifespan=lifespan)
 
     async def echo(request: bytes, context: Any) -> bytes:
+        if request:
+            note("echo")
         await asyncio.sleep(float(request or b"0"))
         return str(os.getpid()).encode()
 

@@ -36,7 +36,7 @@ def fleet(tmp_path: Path) -> Fleet:
         return subprocess.Popen(
             [sys.executable, "main.py", "--port", str(port)],
             cwd=tmp_path,
-            env={**os.environ, "BALI_DRAIN_DELAY_SECONDS": "0.5"},
+            env={**os.environ, "BALI_DRAIN_DELAY_SECONDS": "5"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.new.generated import Generated, generate, serving, status
 from tests.cli.new.image import Image, build, instructions
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 #: Where pip finds packages, and whom it trusts, on the machine that runs the tests.
@@ -71,7 +72,7 @@ def test_it_runs_passes_its_health_check_and_stops(
     program = shutil.which(image.command[0], path=variables["PATH"]) or ""
     assert program == str(image.place("/venv/bin/python"))
     with serving([program, *image.command[1:]], image.folder, free_port, variables):
-        assert is_healthy()
+        until(is_healthy, "the health check passes")
         assert status(free_port, "/users") == 200
     assert not is_healthy()
 
