@@ -1,8 +1,8 @@
 """`python -m benchmarks`: bali against a service written by hand, and against the limit.
 
 Everything that is compared is measured in turn, round after round, so that what the machine does
-besides falls on all alike; only ratios of medians count. Servers are pinned to one core, the load
-to the other, rows are in PostgreSQL. Before and after, every service's answers are checked.
+besides falls on all alike; only ratios count. Servers are pinned to one core, the load to the
+other, rows are in PostgreSQL. Before and after, every service's answers are checked.
 """
 
 from __future__ import annotations

@@ -19,7 +19,10 @@ import psutil  # type: ignore[import-untyped] # it ships no types
 from benchmarks.calls import GRPC_SERVICE, Call, Request, rpc_answer
 from benchmarks.stage import LOAD_CORE, Service, StageError, pinned
 
-__all__ = ["Load", "Measured", "Run", "missing_tools", "percentile", "wrk_script"]
+__all__ = [
+    "Generator", "Load", "Measured", "Run", "busy_seconds", "missing_tools", "percentile",
+    "wrk_script",
+]  # fmt: skip
 
 REST_CONNECTIONS = 32
 GRPC_CONNECTIONS, GRPC_STREAMS = 8, 4
@@ -76,6 +79,23 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Generator:
+    """The commands that make load together, and how to read what they print.
+
+    `read` returns the number of calls and the calls per second; it raises `StageError` when calls
+    failed.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    read: Callable[[Sequence[str]], tuple[int, float]]
+
+    def run(self) -> tuple[int, float]:
+        """Run the commands and read what they found."""
+        with ThreadPoolExecutor(len(self.commands)) as threads:
+            return self.read(list(threads.map(lambda command: _output(*command), self.commands)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """Makes load for so many seconds; `folder` keeps what the tools read and write."""
 
@@ -85,11 +105,11 @@ class Load:
 
     def measure(self, call: Call, protocol: str, service: Service) -> Measured:
         """Warm up, then measure one call at full load."""
-        self._run(call, protocol, service, WARM_UP_SECONDS)
+        self.generator(call, protocol, service, WARM_UP_SECONDS).run()
         time.sleep(SETTLE_SECONDS)
-        before, busy_before = service.cpu_seconds(), _busy_seconds()
-        calls, rate = self._run(call, protocol, service, self.seconds)
-        used, busy = service.cpu_seconds() - before, _busy_seconds() - busy_before
+        before, busy_before = service.cpu_seconds(), busy_seconds()
+        calls, rate = self.generator(call, protocol, service, self.seconds).run()
+        used, busy = service.cpu_seconds() - before, busy_seconds() - busy_before
         if not calls:
             raise StageError(
                 f"{protocol} {call.name}: {service.name} ended no call within {self.seconds} s; "
@@ -133,48 +153,53 @@ class Load:
                 item for found in threads.map(one, range(GRPC_CONNECTIONS)) for item in found
             )
 
-    def _run(
-        self, call: Call, protocol: str, service: Service, seconds: float
-    ) -> tuple[int, float]:
+    def generator(self, call: Call, protocol: str, service: Service, seconds: float) -> Generator:
+        """Return what makes load for so many whole seconds, one at least."""
+        duration = max(round(seconds), 1)
         if protocol == "gRPC":
-            return self._h2load(call, service, seconds)
-        return self._wrk(call, protocol, service, seconds)
+            return self._h2load(call, service, duration)
+        return self._wrk(call, protocol, service, duration)
 
     # -- HTTP/1.1 --------------------------------------------------------------------------------
 
-    def _wrk(
-        self, call: Call, protocol: str, service: Service, seconds: float
-    ) -> tuple[int, float]:
-        script = self.folder / "request.lua"
+    def _wrk(self, call: Call, protocol: str, service: Service, seconds: int) -> Generator:
+        script = self.folder / f"request-{service.port}.lua"
         script.write_text(wrk_script(call.at(service), protocol, self.messages))
-        output = _output(
-            "wrk", "-t1", f"-c{REST_CONNECTIONS}", f"-d{max(round(seconds), 1)}s",
+
+        def read(outputs: Sequence[str]) -> tuple[int, float]:
+            (output,) = outputs
+            if "Non-2xx" in output or "Socket errors" in output:
+                raise StageError(f"{protocol} {call.name}: {service.name} failed:\n{output}")
+            calls = int(_number(r"(\d+) requests in", output))
+            return calls, _number(r"Requests/sec:\s+([\d.]+)", output)
+
+        command = (
+            "wrk", "-t1", f"-c{REST_CONNECTIONS}", f"-d{seconds}s",
             f"--timeout={ANSWER_SECONDS}s", "-s", str(script), f"http://127.0.0.1:{service.port}/",
         )  # fmt: skip
-        if "Non-2xx" in output or "Socket errors" in output:
-            raise StageError(f"{protocol} {call.name}: {service.name} failed:\n{output}")
-        calls = int(_number(r"(\d+) requests in", output))
-        return calls, _number(r"Requests/sec:\s+([\d.]+)", output)
+        return Generator(commands=(command,), read=read)
 
     # -- gRPC ------------------------------------------------------------------------------------
 
-    def _h2load(self, call: Call, service: Service, seconds: float) -> tuple[int, float]:
-        """Run one h2load, or one for each connection where each is about a row of its own."""
-        load = ("h2load", f"-m{GRPC_STREAMS}", f"-D{max(round(seconds), 1)}")
+    def _h2load(self, call: Call, service: Service, seconds: int) -> Generator:
+        """Take one h2load, or one for each connection where each is about a row of its own."""
+        load = ("h2load", f"-m{GRPC_STREAMS}", f"-D{seconds}")
         url = f"http://127.0.0.1:{service.rpc_port}{GRPC_SERVICE}/{call.method}"
         numbers = range(call.first, min(call.last, call.first + GRPC_CONNECTIONS - 1) + 1)
-        commands = [
+        commands = tuple(
             (*load, f"-c{GRPC_CONNECTIONS // len(numbers)}", *self._rpc_options(call, number), url)
             for number in numbers
-        ]
+        )
         size = len(rpc_answer(call, service, self.messages)) + _FRAME_HEAD
-        with ThreadPoolExecutor(len(commands)) as threads:
-            outputs = list(threads.map(lambda command: _output(*command), commands))
-        for output in outputs:
-            _check_h2load(output, size)
-        calls = sum(int(_number(r"(\d+) succeeded", output)) for output in outputs)
-        rate = sum(_number(r"finished in [\d.]+m?s, ([\d.]+) req/s", item) for item in outputs)
-        return calls, rate
+
+        def read(outputs: Sequence[str]) -> tuple[int, float]:
+            for output in outputs:
+                _check_h2load(output, size)
+            calls = sum(int(_number(r"(\d+) succeeded", output)) for output in outputs)
+            rate = sum(_number(r"finished in [\d.]+m?s, ([\d.]+) req/s", item) for item in outputs)
+            return calls, rate
+
+        return Generator(commands=commands, read=read)
 
     def _rpc_options(self, call: Call, number: int) -> tuple[str, ...]:
         body = call.rpc(self.messages, number)
@@ -230,7 +255,7 @@ def _check_h2load(output: str, size: int) -> None:
         raise StageError(f"calls failed:\n{output}")
 
 
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
     """Return the processor time that the whole machine has used, all cores together."""
     times = psutil.cpu_times()
     kinds = ("user", "nice", "system", "irq", "softirq")

@@ -12,6 +12,7 @@ from benchmarks.calls import CALLS, check
 from benchmarks.load import Load, Measured, Run
 from benchmarks.results import Result, compared
 from benchmarks.stage import ROWS, Program, Service, execute, service, services
+from benchmarks.turns import measure_in_turns
 
 __all__ = ["CASES", "PROGRAMS", "RateCase", "measure_rates", "try_service"]
 
@@ -36,7 +37,8 @@ class RateCase:
     """One call on one protocol; `targets` are the least ratios to the other services.
 
     `ours` is the service that is compared, bali on one port unless said otherwise. `cores` is how
-    many of them it shares with load and database, 0 when it has one for itself.
+    many of them it shares with load and database, 0 when it has one for itself. Services that are
+    alike (`is_alike`) do nearly the same, and take turns that are short.
     """
 
     name: str
@@ -45,6 +47,7 @@ class RateCase:
     targets: Mapping[str, float | None]
     ours: str = "bali"
     cores: int = 0
+    is_alike: bool = False
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -66,13 +69,16 @@ def _all_cases() -> tuple[RateCase, ...]:
         own = f"bali, {protocol} on a port of its own"
         for call, least in hand[protocol].items():
             targets = _against(protocol, least, limit)
-            if call in ("get", "list(20)"):
-                targets[own] = 0.95
-            if (protocol, call) == ("gRPC", "get"):
-                targets["bali, threads not in batches"] = None
             found.append(
                 RateCase(name=f"{protocol} {call}", call=call, protocol=protocol, targets=targets)
             )
+        found += [
+            RateCase(
+                name=f"{protocol} {call} on one port", call=call, protocol=protocol,
+                targets={own: 0.95}, is_alike=True,
+            )
+            for call in ("get", "list(20)")
+        ]  # fmt: skip
         found.append(
             RateCase(
                 name=f"{protocol} constant action", call="constant action", protocol=protocol,
@@ -93,9 +99,15 @@ def _all_cases() -> tuple[RateCase, ...]:
         found.append(
             RateCase(
                 name=f"{protocol} get among 100 resources", call="get", protocol=protocol,
-                ours="bali, 100 resources", targets={"bali": 0.95},
+                ours="bali, 100 resources", targets={"bali": 0.95}, is_alike=True,
             )
         )  # fmt: skip
+    found.append(
+        RateCase(
+            name="gRPC get in batches", call="get", protocol="gRPC",
+            targets={"bali, threads not in batches": None}, is_alike=True,
+        )
+    )  # fmt: skip
     # The protocol of connectrpc, which peers alone are compared on.
     found += [
         RateCase(name=f"Connect {call}", call=call, protocol="Connect", targets={})
@@ -191,11 +203,17 @@ def _clean(env: Mapping[str, str]) -> None:
 
 def _round(item: _Series, number: int, running: Mapping[str, Service], load: Load) -> None:
     """Measure every service once; each round begins with another one."""
-    variants = item.case.variants
-    start = number % len(variants)
-    for name in (*variants[start:], *variants[:start]):
-        measured = load.measure(CALLS[item.case.call], item.case.protocol, running[name])
-        item.found.setdefault(name, []).append(measured)
+    case, call = item.case, CALLS[item.case.call]
+    start = number % len(case.variants)
+    names = (*case.variants[start:], *case.variants[:start])
+    each = [running[name] for name in names]
+    measured = (
+        measure_in_turns(load, call, case.protocol, each)
+        if case.is_alike
+        else [load.measure(call, case.protocol, service) for service in each]
+    )
+    for name, found in zip(names, measured, strict=True):
+        item.found.setdefault(name, []).append(found)
 
 
 def _check_all(chosen: Sequence[_Series], running: Mapping[str, Service], load: Load) -> None:

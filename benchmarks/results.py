@@ -26,9 +26,9 @@ console = Console(width=None if sys.stdout.isatty() else 150)
 class Result:
     """bali's median beside another one; `target` bounds the ratio, None when there is none.
 
-    `ratio` is bali's value by the other's. The target is the least that it may be where more is
-    better, and the most where less is (`is_at_most`). `low` and `high` are the least and the
-    greatest ratio of a single round.
+    `ratio` is the median of what each round found, bali's value by the other's. The target is the
+    least that it may be where more is better, and the most where less is (`is_at_most`). `low` and
+    `high` are the least and the greatest ratio of a single round.
     """
 
     case: str
@@ -63,18 +63,21 @@ def compared(
     case: str, against: str, unit: str, ours: Sequence[float], other: Sequence[float],
     **options: Any,
 ) -> Result:  # fmt: skip
-    """Return the result of two series that were measured in turn, round by round."""
+    """Return the result of two series that were measured in turn, round by round.
+
+    The machine is faster in one round than in another, for both: only their ratios are compared.
+    """
     each = [mine / theirs for mine, theirs in zip(ours, other, strict=True)]
-    mine, theirs = statistics.median(ours), statistics.median(other)
     return Result(
-        case=case, against=against, unit=unit, ours=mine, other=theirs, ratio=mine / theirs,
-        low=min(each), high=max(each), **options,
+        case=case, against=against, unit=unit, ours=statistics.median(ours),
+        other=statistics.median(other), ratio=statistics.median(each), low=min(each),
+        high=max(each), **options,
     )  # fmt: skip
 
 
 def table(results: Sequence[Result]) -> Table:
     """Return the table of all results."""
-    found = Table(title="bali against others: medians, and their ratios in the same run")
+    found = Table(title="bali against others: medians, and the median of the ratios of each round")
     for name in ("case", "against", "unit", "bali", "other", "ratio", "spread", "target", "", ""):
         found.add_column(name, justify="right" if name in _NUMBERS else "left")
     previous = ""

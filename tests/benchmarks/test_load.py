@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.calls import CALLS
-from benchmarks.load import Load, _check_h2load, _latencies, percentile, wrk_script
+from benchmarks.load import Generator, Load, _check_h2load, _latencies, percentile, wrk_script
 from benchmarks.stage import StageError
 
 OUTPUT = """finished in 1.00s, 10.00 req/s, 1KB/s
@@ -59,7 +59,7 @@ def test_wrk_waits_as_long_as_a_slow_service_takes(
     monkeypatch.setattr("benchmarks.load._output", run)
     load = Load(folder=tmp_path, messages=None, seconds=1)
     service: Any = SimpleNamespace(name="slow", port=8000, paths={})
-    assert load._run(CALLS["get"], "REST", service, 1) == (5, 5.0)
+    assert load.generator(CALLS["get"], "REST", service, 1).run() == (5, 5.0)
     assert "--timeout=60s" in commands[0]
 
 
@@ -79,8 +79,8 @@ def test_a_service_that_ends_no_call_is_named_instead_of_divided_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load = Load(folder=tmp_path, messages=None, seconds=1)
-    monkeypatch.setattr(Load, "_run", lambda *_: (0, 0.0))
-    service: Any = SimpleNamespace(name="by hand, REST", cpu_seconds=float)
+    monkeypatch.setattr(Generator, "run", lambda _: (0, 0.0))
+    service: Any = SimpleNamespace(name="by hand, REST", cpu_seconds=float, port=1, paths={})
     with pytest.raises(StageError, match=r"by hand, REST ended no call within 1 s.*--seconds"):
         load.measure(CALLS["list(1000)"], "REST", service)
 
@@ -90,9 +90,9 @@ def test_what_the_rest_of_the_machine_does_is_measured_too(
 ) -> None:
     """A service that used 2 of the 3 seconds, in ten calls."""
     used, busy = iter((5.0, 7.0)), iter((100.0, 103.0))
-    monkeypatch.setattr(Load, "_run", lambda *_: (10, 4.0))
-    monkeypatch.setattr("benchmarks.load._busy_seconds", lambda: next(busy))
-    service: Any = SimpleNamespace(name="slow", cpu_seconds=lambda: next(used))
+    monkeypatch.setattr(Generator, "run", lambda _: (10, 4.0))
+    monkeypatch.setattr("benchmarks.load.busy_seconds", lambda: next(busy))
+    service: Any = SimpleNamespace(name="slow", cpu_seconds=lambda: next(used), port=1, paths={})
     load = Load(folder=tmp_path, messages=None, seconds=1)
     found = load.measure(CALLS["get"], "REST", service)
     assert found.calls_per_second == 4.0

@@ -29,7 +29,8 @@ def test_all_cases_are_chosen_by_default() -> None:
 def test_cases_are_chosen_by_parts_of_their_names() -> None:
     assert chosen_cases("memory, cold") == ["memory", "cold start"]
     assert chosen_cases("REST list") == [
-        "REST list(20)", "REST list(100)", "REST list(100) by 2 workers", "p99 REST list(20)",
+        "REST list(20)", "REST list(100)", "REST list(20) on one port",
+        "REST list(100) by 2 workers", "p99 REST list(20)",
     ]  # fmt: skip
     assert chosen_cases("nothing") == []
 

@@ -69,6 +69,25 @@ def test_each_round_starts_every_service_anew(monkeypatch: pytest.MonkeyPatch) -
     assert result.details["ours"]["besides_us_per_call"] == [50.0] * 3
 
 
+def test_services_that_are_alike_take_short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"bali, 100 resources": measured(300, 90), "bali": measured(200, 120)}
+    machine = Machine(found)
+
+    def in_turns(load: Load, call: Any, protocol: str, services: list[str]) -> list[Measured]:
+        del load, call, protocol
+        machine.asked.append("+".join(services))
+        return [found[service] for service in services]
+
+    monkeypatch.setattr(rates, "measure_in_turns", in_turns)
+    case = RateCase(
+        name="a", call="get", protocol="REST", ours="bali, 100 resources",
+        targets={"bali": 0.95}, is_alike=True,
+    )  # fmt: skip
+    (result,) = results_of(case, machine, monkeypatch, rounds=2)
+    assert machine.asked == ["bali, 100 resources+bali", "bali+bali, 100 resources"]
+    assert result.ratio == 1.5
+
+
 def test_workers_that_share_their_cores_are_told_the_most_that_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -21,6 +21,8 @@ def result(ratio: float, **options: Any) -> Result:
 def test_medians_are_compared_and_rounds_give_the_spread() -> None:
     found = compared("a", "b", "us", [1.0, 4.0, 9.0], [2.0, 2.0, 3.0])
     assert (found.ours, found.other, found.ratio) == (4.0, 2.0, 2.0)
+    # A round in which the machine is fast is so for both.
+    assert compared("a", "b", "us", [1.0, 9.0, 20.0], [1.0, 10.0, 2.0]).ratio == 1.0
     assert (found.low, found.high) == (0.5, 3.0)
 
 
