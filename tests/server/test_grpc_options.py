@@ -105,8 +105,11 @@ async def test_compressed_message_is_bounded_after_decompression(limit: int) -> 
             assert str(48 * 2**20).encode() in answer
 
 
-async def flood(port: int, seconds: float, least: int) -> None:
-    """Open and reset streams without pause on one connection: for so long, and at least so many."""
+async def flood(port: int, seconds: float, least: int) -> int:
+    """Open and reset streams without pause on one connection; return how many.
+
+    It goes on for so long, and until there are so many.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(PREFACE + SETTINGS)
 
@@ -133,11 +136,12 @@ async def flood(port: int, seconds: float, least: int) -> None:
         swallowing.cancel()
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             await swallowing
+    return stream // 2
 
 
 async def attacked(port: int, *, timeout_seconds: float) -> tuple[int, int]:
     """Flood a server; return how many calls of others were answered meanwhile, and how many not."""
-    attack = asyncio.create_task(flood(port, 4.0, 10_000))
+    attack = asyncio.create_task(flood(port, 4.0, 10_001))
     answered, failed = 0, 0
 
     async def victim() -> None:
@@ -153,7 +157,7 @@ async def attacked(port: int, *, timeout_seconds: float) -> tuple[int, int]:
                     failed += 1
 
     await asyncio.gather(*(victim() for _ in range(5)))
-    await attack
+    assert await attack > 10_000
     return answered, failed
 
 

@@ -70,7 +70,8 @@ async def test_sigterm_drains_unary_calls_and_streams(tmp_path: Path) -> None:
         assert await running.ended() == 0
         writer.close()
         streaming_writer.close()
-    assert running.notes()[-3:] == ["drained", "ended", "shutdown"]
+    assert sorted(running.notes()[1:3]) == ["echo", "slow"]
+    assert running.notes()[3:] == ["drained", "ended", "shutdown"]
 
 
 @pytest.mark.parametrize("mode", ["all", "rpc"])
@@ -118,6 +119,7 @@ async def test_no_call_fails_while_one_of_two_instances_stops(
                 await asyncio.sleep(0.01)
         has_stopped.set()
         await asyncio.gather(*calls)
+        assert len(set(pids)) == 2
         assert bool(failed) is bool(fail)
 
 
@@ -169,9 +171,12 @@ async def test_second_signal_stops_a_blocked_loop(tmp_path: Path) -> None:
         blocked = asyncio.create_task(running.get("/block"))
         while running.notes()[-1] != "blocking":
             await asyncio.sleep(0.02)
+        sent = 0
         while running.process.poll() is None:  # two that come at once are one to the kernel
             running.process.send_signal(signal.SIGTERM)
+            sent += 1
             await asyncio.sleep(0.2)
+        assert sent > 1
         assert await running.ended() == 143
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await blocked
