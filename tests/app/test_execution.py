@@ -92,6 +92,18 @@ def test_ctrl_c_waits_until_it_has_unwound() -> None:
     assert steps == ["pressed", "unwound"]
 
 
+def test_ctrl_c_that_wakes_nobody_is_seen_all_the_same() -> None:
+    async def work() -> None:
+        until_it_waits()
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        await asyncio.sleep(1000)
+
+    coroutine = work()
+    with on_ctrl_c(lambda: None), pytest.raises(KeyboardInterrupt):
+        await_here(coroutine)
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+
 def test_what_it_makes_of_the_cancellation_counts() -> None:
     async def work() -> str:
         press_ctrl_c()

@@ -25,6 +25,9 @@ _MODULE = "__console__"
 _SOURCE = "<shell>"
 _INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 _UNREAD = 141  # the same with SIGPIPE
+#: A Ctrl-C that comes the moment before a wait, or to another thread, does not wake the waiting
+#: thread: it is seen when the wait ends.
+_LOOK_SECONDS = 1.0
 
 
 class Execution:
@@ -67,7 +70,8 @@ def await_here(coroutine: Coroutine[Any, Any, Any]) -> Any:
     while not ended.is_set():
         try:
             loop.call_soon_threadsafe(ask)
-            ended.wait()
+            while not ended.wait(_LOOK_SECONDS):
+                pass
         except KeyboardInterrupt:
             ask = cancel
     [task] = tasks
