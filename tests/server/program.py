@@ -1,8 +1,9 @@
 """A service as users write it, for tests that start real processes.
 
 `python program.py '{"port": 0, ...}'` serves with these options. The environment says what goes
-wrong: `FAIL` names a step, `LOG` a file to which the steps are written. With `PATIENT` a worker
-leaves connections to those with fewer for as long as it takes, however slow the machine is.
+wrong: `FAIL` names a step, `LOG` a file to which the steps are written. With `PATIENT` what waits
+for others waits long enough for a machine that is slow: a worker for those with fewer connections
+to take one, a server that stops for its clients to hear of it.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from bali.server import Limits, Readiness, Server, ServerOptions, balance, lifecycle, run
+from bali.server.grpc_acceptor import accepting_server
 from bali.server.relay import Relay
 
 VERSION = "1"
 
 if os.environ.get("PATIENT"):
     balance._LOOKS = sys.maxsize
-    lifecycle._SETTLE_SECONDS = 30.0
+    lifecycle._SETTLE_SECONDS *= 30  # a server that does not wait does not wait here, either
 
 
 def note(text: str) -> None:
@@ -106,7 +108,7 @@ def build(options: ServerOptions) -> Server:  # noqa: C901 - one function a rout
             await asyncio.sleep(0.1)
 
     def factory(channel_options: list[tuple[str, Any]]) -> grpc.aio.Server:
-        server = grpc.aio.server(options=channel_options)
+        server = accepting_server(options=channel_options)
         handlers: dict[str, Any] = {
             "Echo": grpc.unary_unary_rpc_method_handler(echo),
             "Ticks": grpc.unary_stream_rpc_method_handler(ticks),

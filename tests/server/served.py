@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from bali.resources import PeerCertificate
 from bali.server import Limits, PeerRegistry, Readiness, Server, ServerOptions
+from bali.server.grpc_acceptor import accepting_server
 
 
 class Served:
@@ -90,7 +91,7 @@ class Served:
         return StreamingResponse(parts())
 
     def grpc_factory(self, options: list[tuple[str, Any]]) -> grpc.aio.Server:
-        server = grpc.aio.server(options=options)
+        server = accepting_server(options=options)
         server.add_generic_rpc_handlers((Generic(self),))
         return server
 

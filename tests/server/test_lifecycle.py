@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
+import grpc
+import pytest
+
 from tests.server.served import Served, open_channel, read_http, running
 
 
@@ -22,3 +25,19 @@ async def test_one_port_answers_http_and_grpc() -> None:
         assert served.events == ["startup"]
     assert served.events == ["startup", "shutdown"]
     assert not served.readiness.is_ready
+
+
+async def test_one_that_is_cancelled_ends_its_grpc_calls() -> None:
+    served = Served()
+    server = served.server()
+    serving = asyncio.create_task(server.serve(signals=()))
+    await server.started.wait()
+    async with open_channel(f"127.0.0.1:{server.port}") as channel:
+        call = channel.unary_unary("/t/Wait")(b"", timeout=60)
+        await served.entered.wait()
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert served.events[-1] == "cancelled"
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call

@@ -85,7 +85,7 @@ async def test_no_call_fails_while_one_of_two_instances_stops(
     late, and some calls are always sent before it is.
     """
     folders = [tmp_path / "1", tmp_path / "2"]
-    # However late the client hears of it: the server waits. Without a GOAWAY it would in vain.
+    # However late the client hears of it, the server waits; without a GOAWAY it would in vain.
     environment = {"FAIL": fail} if fail else {"PATIENT": "1"}
     for folder in folders:
         folder.mkdir()

@@ -125,7 +125,10 @@ class Server:
                 await self._stop.wait()
                 return 0 if await self._end() else 1
             finally:
-                self._release()
+                try:
+                    await self._stop_grpc(0)  # it has ended, unless this is cancelled
+                finally:
+                    self._release()
 
     # Start
 
