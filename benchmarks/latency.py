@@ -33,7 +33,10 @@ LATENCY_CASES = tuple(
 
 
 def measure_latencies(case: LatencyCase, run: Run) -> list[Result]:
-    """Find the peaks, then measure at the same rate; bali also at 70 % of its own peak."""
+    """Find the peaks, then measure at the same rate; bali also at 70 % of its own peak.
+
+    Each round has services that have just begun, since no two processes of one are equally fast.
+    """
     call, hand = CALLS[case.call], f"by hand, {case.protocol}"
     programs = {name: PROGRAMS[name] for name in ("bali", hand)}
     with services(programs, run.env) as running:
@@ -45,9 +48,10 @@ def measure_latencies(case: LatencyCase, run: Run) -> list[Result]:
             )
             for name, service in running.items()
         }
-        rate, own_rate = peaks[hand] * SHARE_OF_PEAK, peaks["bali"] * SHARE_OF_PEAK
-        found: dict[str, list[float]] = {"bali": [], hand: [], "own": []}
-        for _ in run.numbers(case.name):
+    rate, own_rate = peaks[hand] * SHARE_OF_PEAK, peaks["bali"] * SHARE_OF_PEAK
+    found: dict[str, list[float]] = {"bali": [], hand: [], "own": []}
+    for _ in run.numbers(case.name):
+        with services(programs, run.env) as running:
             for name, service, at in (
                 ("bali", running["bali"], rate),
                 (hand, running[hand], rate),
