@@ -30,6 +30,8 @@ __all__ = ["Fleet", "rolling"]
 
 CALLERS = 8
 _POLL_SECONDS = 0.05
+#: How long the first restart may take; calls are made until it has been.
+_LONGEST_SECONDS = 120.0
 _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -106,11 +108,20 @@ class Fleet:
 async def rolling(
     fleet: Fleet, calls: int, *, rest: str, connect: str, grpc_call: tuple[str, bytes], number: int
 ) -> dict[str, list[str]]:
-    """Make `calls` calls per protocol while instances restart; return what failed, by protocol."""
+    """Make `calls` calls per protocol while instances restart; return what failed, by protocol.
+
+    Raises what kept an instance from being restarted.
+    """
     failed: dict[str, list[str]] = {"REST": [], "gRPC": [], "Connect": []}
+    loop = asyncio.get_running_loop()
     watcher = asyncio.create_task(fleet.watch())
     await fleet.all_ready()
     restarter = asyncio.create_task(fleet.restart_in_turn(number))
+    end = loop.time() + _LONGEST_SECONDS
+
+    def may_restart_yet() -> bool:
+        return not (fleet.restarts or restarter.done()) and loop.time() < end
+
     channels: dict[int, grpc.aio.Channel] = {
         instance.port: grpc.aio.insecure_channel(
             f"127.0.0.1:{instance.port}", options=_CHANNEL_OPTIONS
@@ -134,7 +145,10 @@ async def rolling(
 
         ways = {"REST": over_rest, "gRPC": over_grpc, "Connect": over_connect}
         await asyncio.gather(
-            *(_callers(way, fleet, calls, failed[name]) for name, way in ways.items())
+            *(
+                _callers(way, fleet, calls, failed[name], may_restart_yet)
+                for name, way in ways.items()
+            )
         )
     for task in (restarter, watcher):
         task.cancel()
@@ -145,11 +159,13 @@ async def rolling(
     return failed
 
 
-async def _callers(way: Any, fleet: Fleet, calls: int, failed: list[str]) -> None:
+async def _callers(
+    way: Any, fleet: Fleet, calls: int, failed: list[str], goes_on: Callable[[], bool]
+) -> None:
     numbers = itertools.count()
 
     async def caller() -> None:
-        while (number := next(numbers)) < calls or not fleet.restarts:
+        while (number := next(numbers)) < calls or goes_on():
             while not (ports := fleet.ready()):
                 await asyncio.sleep(_POLL_SECONDS)
             try:
