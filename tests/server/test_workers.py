@@ -123,12 +123,15 @@ async def test_second_signal_kills_the_workers(tmp_path: Path) -> None:
         assert not any(psutil.pid_exists(pid) for pid in workers)
 
 
-async def test_signal_to_the_whole_group_is_one_signal(tmp_path: Path) -> None:
-    """Ctrl-C reaches parent and workers at once; nobody takes it for a second one."""
-    options = '{"port": 0, "workers": 2, "drain_delay_seconds": 0}'
+@pytest.mark.parametrize(("more", "workers"), [('"workers": 2', 2), ('"reload": true', 1)])
+async def test_signal_to_the_whole_group_is_one_signal(
+    tmp_path: Path, more: str, workers: int
+) -> None:
+    """Ctrl-C reaches the parent and a worker that reloads; none takes it for a second one."""
+    options = f'{{"port": 0, "drain_delay_seconds": 0, {more}}}'
     running = spawn(PROGRAM, options, tmp_path, {}, start_new_session=True)
     await running.announced()
-    await pids(running, 2)
+    await pids(running, workers)
     slow = asyncio.create_task(running.get("/slow?seconds=0.7"))
     await running.noted("slow")
     os.killpg(running.process.pid, signal.SIGINT)

@@ -121,11 +121,11 @@ def test_the_whole_way(service: Path, address: str) -> None:
     assert bali("downgrade", "base", "--yes").count("undone") == 2
 
 
-def test_files_sort_by_time_and_any_message_makes_a_file_that_parses(service: Path) -> None:
+def test_files_sort_by_the_second_and_any_message_makes_a_file_that_parses(service: Path) -> None:
     done(service, "init")
     message = 'it\'s "quoted" """ \\ ../../größe\nand more ${1/0} % x'
     made = [done(service, "migrate", "--empty", "-m", message).strip()]
-    time.sleep(1)  # a name tells the second, and within one nothing that sorts
+    time.sleep(1)
     made.append(done(service, "migrate", "--empty", "-m", "a").strip())
     assert made == sorted(made)
     for path in made:

@@ -64,7 +64,7 @@ async def _serve(
         finally:
             announcing.cancel()
             settling.cancel()
-    # Ctrl-C in a terminal reaches every process; the parent decides what it means.
+    # Ctrl-C in a terminal reaches a worker that reloads, too; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = server_factory()
     attaching = asyncio.create_task(channel.attach(server))
