@@ -23,7 +23,7 @@ from tests.waiting import until
 
 TIMEOUT_SECONDS = 60.0
 PROGRAM = """
-import asyncio, contextlib, os, pathlib, sys, time, types
+import asyncio, contextlib, os, pathlib, signal, sys, threading, time, types
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -72,6 +72,17 @@ def serve_asleep():
     server = plain()
     while True:
         time.sleep(3600)
+
+
+def serve_missing_a_signal():
+    kill, missed = signal.pthread_kill, []
+
+    def wake_nobody_at_first(thread, number):
+        kill(thread if missed else threading.get_ident(), number)
+        missed.append(number)
+
+    signal.pthread_kill = wake_nobody_at_first
+    serve_asleep()
 
 
 async def serve_async():
@@ -210,7 +221,9 @@ def test_the_rules_of_the_app_and_its_tables_are_there(
     assert program.end() == (0, "enter\nleave\n", "")
 
 
-@pytest.mark.parametrize("serve", ["serve", "serve_async", "serve_asleep"])
+@pytest.mark.parametrize(
+    "serve", ["serve", "serve_async", "serve_asleep", "serve_missing_a_signal"]
+)
 def test_a_call_under_way_ends_well_before_the_process_does(
     start: Start, stubs: tuple[Any, Any], serve: str
 ) -> None:

@@ -26,7 +26,9 @@ __all__ = ["run_own_server"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: How long what has been told to stop may take to return, and the process to end, after the grace.
-_UNWIND_SECONDS = 5.0
+_UNWIND_SECONDS = 6.0
+#: How often meanwhile it is seen whether it has to be woken.
+_LOOKS = 6
 #: The coroutine of grpc.aio that sees a call to its end.
 _TASK_OF_A_CALL = "_schedule_rpc_coro"
 
@@ -74,21 +76,24 @@ async def _with_its_calls(serving: Coroutine[Any, Any, Any]) -> None:
             if getattr(task.get_coro(), "__qualname__", "") == _TASK_OF_A_CALL
         ]
         if ending:
-            await asyncio.wait(ending, timeout=_UNWIND_SECONDS / 5)
+            await asyncio.wait(ending, timeout=_UNWIND_SECONDS / _LOOKS)
 
 
 @contextmanager
 def _stopping(drain_delay_seconds: float, grace_seconds: float) -> Iterator[None]:
     """Make signals stop the servers that the block runs, and the block with them."""
-    told, returned = threading.Event(), threading.Event()
+    told, cut, returned = threading.Event(), threading.Event(), threading.Event()
+    waiting = threading.get_ident()
 
     def stop() -> None:
         time.sleep(drain_delay_seconds)
         _stop_servers(grace_seconds)
         # The servers have ended, so `serve()` returns unless it waits for something of its own.
-        if not returned.wait(_UNWIND_SECONDS / 5):
-            os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_UNWIND_SECONDS)
+        # A signal that comes in the moment before it begins to wait does not wake it.
+        for _ in range(_LOOKS):
+            time.sleep(_UNWIND_SECONDS / _LOOKS)
+            if not (returned.is_set() or cut.is_set()):
+                signal.pthread_kill(waiting, signal.SIGTERM)
         # A thread that never returns would keep the interpreter from ending.
         sys.stderr.write("warning: calls that did not end in time were given up\n")
         sys.stderr.flush()
@@ -100,6 +105,7 @@ def _stopping(drain_delay_seconds: float, grace_seconds: float) -> Iterator[None
             told.set()
             threading.Thread(target=stop, name="bali-stop", daemon=True).start()
         elif not returned.is_set():
+            cut.set()
             raise _Stop
 
     former = {number: signal.signal(number, handle) for number in _SIGNALS}
