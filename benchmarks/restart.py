@@ -113,10 +113,10 @@ async def rolling(
     Raises what kept an instance from being restarted.
     """
     failed: dict[str, list[str]] = {"REST": [], "gRPC": [], "Connect": []}
-    loop = asyncio.get_running_loop()
     watcher = asyncio.create_task(fleet.watch())
     await fleet.all_ready()
     restarter = asyncio.create_task(fleet.restart_in_turn(number))
+    loop = asyncio.get_running_loop()
     end = loop.time() + _LONGEST_SECONDS
 
     def may_restart_yet() -> bool:
